@@ -57,10 +57,13 @@ const terminal: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export class GuestStoreError extends Error {
   override readonly name = 'GuestStoreError';
   readonly code: ErrorCode;
+  /** Milliseconds that the other side asked to be left alone; undefined when it did not say. */
+  readonly retryAfter: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { readonly retryAfter?: number | undefined }) {
     super(message, options);
     this.code = code;
+    this.retryAfter = options?.retryAfter;
   }
 
   /** True when only a change by the user can help, false when trying again may. */
