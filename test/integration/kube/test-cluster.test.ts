@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
 import { auditLog, kubectl } from '../../support/kubernetes/api-server.ts';
-import { createNamespace, sharedCluster } from '../../support/kubernetes/shared-cluster.ts';
+import { bareCluster, createNamespace } from '../../support/kubernetes/shared-cluster.ts';
 
 test('a namespace goes with all that is in it, and the audit log names who asked', async () => {
-  const cluster = await sharedCluster();
+  const cluster = await bareCluster();
   const name = await (async () => {
     await using namespace = await createNamespace(cluster);
     await kubectl(cluster, ['-n', namespace.name, 'create', 'configmap', 'kept', '--from-literal=a=b']);

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -65,9 +66,16 @@ const auditPolicy = {
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
   const folder = await mkdtemp(join(tmpdir(), 'kube-'));
   const programs: LeashedProgram[] = [];
+  // Ctrl+C ends a test run without teardown; the programs go by their leash, their folder goes here.
+  const exiting = () => {
+    for (const program of programs) program.killNow();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  };
+  process.once('exit', exiting);
   const stop = async () => {
     await Promise.all(programs.map((program) => program.kill()));
     await rm(folder, { recursive: true, force: true });
+    process.removeListener('exit', exiting);
   };
   try {
     return await start(options, folder, programs, stop);

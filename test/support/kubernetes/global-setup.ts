@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { glob, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { glob } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,10 +32,16 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   project.provide('clusterSocket', socket);
 
   let starting: Promise<ApiServer> | undefined;
-  const door = createServer((_, response) => {
+  let installing: Promise<void> | undefined;
+  const door = createServer((request, response) => {
     starting ??= startSharedServer();
-    void starting.then(
-      (server) => answer(response, 200, clusterOf(server)),
+    const serving = starting;
+    const installed = () => {
+      installing ??= serving.then(applyCrds);
+      return installing;
+    };
+    void (request.url === '/with-our-kinds' ? installed() : serving).then(
+      async () => answer(response, 200, clusterOf(await serving)),
       (error: unknown) => answer(response, 500, { error: String(error) }),
     );
   });
@@ -42,25 +49,22 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   // The door alone must not keep the run alive.
   door.unref();
 
+  const removeSocket = () => rmSync(socket, { force: true });
+  process.once('exit', removeSocket);
   return async () => {
     delete process.env[shared];
     door.close();
     door.closeAllConnections();
     await starting?.then((server) => server.stop()).catch(() => undefined);
-    await rm(socket, { force: true });
+    removeSocket();
+    process.removeListener('exit', removeSocket);
   };
 }
 
 async function startSharedServer(): Promise<ApiServer> {
   const { found } = await findPrograms();
-  const server = await startApiServer({ controllers: found.has('kube-controller-manager') });
-  try {
-    await applyCrds(server);
-    return server;
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+  // Folders of envtest have no kube-controller-manager: then deleted namespaces stay, and only tests of that fail.
+  return startApiServer({ controllers: found.has('kube-controller-manager') });
 }
 
 async function applyCrds(cluster: Cluster): Promise<void> {

@@ -18,6 +18,8 @@ export interface LeashedProgram {
   readonly exited: Promise<unknown>;
   /** SIGKILL; resolves when the program is gone and its ports are free. */
   kill(): Promise<void>;
+  /** SIGKILL without waiting, for a process that is about to exit. */
+  killNow(): void;
   /** SIGSTOP and SIGCONT: a server that is there and says nothing. */
   freeze(): void;
   thaw(): void;
@@ -36,7 +38,7 @@ export async function startLeashed(command: string, args: readonly string[], out
   const exited = once(shell, 'exit');
   const pipe = shell.stdio[3];
   const signal = (name: NodeJS.Signals) => {
-    if (shell.exitCode === null) process.kill(-pid, name);
+    if (shell.exitCode === null && shell.signalCode === null) process.kill(-pid, name);
   };
   return {
     exited,
@@ -45,6 +47,7 @@ export async function startLeashed(command: string, args: readonly string[], out
       pipe?.destroy();
       await exited;
     },
+    killNow: () => signal('SIGKILL'),
     freeze: () => signal('SIGSTOP'),
     thaw: () => signal('SIGCONT'),
   };

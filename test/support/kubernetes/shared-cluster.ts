@@ -4,8 +4,17 @@ import { inject } from 'vitest';
 import { type Cluster, kubectl } from './api-server.ts';
 
 /** The run's API server, with our kinds installed; the first call of a run starts it (about 5 s). Do not break it. */
-export async function sharedCluster(): Promise<Cluster> {
-  const { status, body } = await ask(inject('clusterSocket'));
+export function sharedCluster(): Promise<Cluster> {
+  return clusterFrom('/with-our-kinds');
+}
+
+/** The same server, for tests that know nothing of our kinds. */
+export function bareCluster(): Promise<Cluster> {
+  return clusterFrom('/');
+}
+
+async function clusterFrom(path: string): Promise<Cluster> {
+  const { status, body } = await ask(inject('clusterSocket'), path);
   if (status !== 200) throw new Error(`the API server of this run did not start: ${body}`);
   return JSON.parse(body) as Cluster;
 }
@@ -26,9 +35,12 @@ export async function createNamespace(cluster: Cluster, prefix = 'test'): Promis
   };
 }
 
-function ask(socketPath: string): Promise<{ readonly status: number | undefined; readonly body: string }> {
+function ask(
+  socketPath: string,
+  path: string,
+): Promise<{ readonly status: number | undefined; readonly body: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path: '/', agent: false }, (response) => {
+    const asked = request({ socketPath, path, agent: false }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
