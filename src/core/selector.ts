@@ -29,8 +29,8 @@ export function selects(selector: Selector, labels: Labels, name?: string): bool
   const names = selector.names ?? [];
   if (names.length > 0 && (name === undefined || !names.includes(name))) return false;
   return (
-    Object.entries(selector.matchLabels ?? {}).every(([key, value]) => valueOf(labels, key) === value) &&
-    requirements.every((requirement) => holds(requirement, valueOf(labels, requirement.key)))
+    Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labelOf(labels, key) === value) &&
+    requirements.every((requirement) => holds(requirement, labelOf(labels, requirement.key)))
   );
 }
 
@@ -63,6 +63,6 @@ function holds({ operator, values = [] }: Requirement, value: string | undefined
 }
 
 /** Own properties only: a label named `constructor` is there when somebody set it. */
-function valueOf(labels: Labels, key: string): string | undefined {
+function labelOf(labels: Labels, key: string): string | undefined {
   return Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
