@@ -30,6 +30,8 @@ export type ErrorCode =
   | 'StoreCorrupt'
   | 'Superseded'
   | 'ApiUnavailable'
+  | 'ApiRefused'
+  | 'ChannelUnavailable'
   | 'Aborted'
   | 'Internal';
 

@@ -1,0 +1,204 @@
+import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
+import { GuestStoreError, messageOf } from '../lib/errors.ts';
+import type { Counter, Metrics } from '../lib/metrics.ts';
+import type { Access, Credentials } from './access.ts';
+import { ApiError, parseStatus } from './api-error.ts';
+import { wait } from './timers.ts';
+
+export interface Call {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Absolute, already encoded. */
+  readonly path: string;
+  /** Undefined values are left out. */
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly accept?: string;
+  /** Doing it twice is as good as once: it may be tried again when no answer came. */
+  readonly idempotent: boolean;
+}
+
+export interface Transport extends AsyncDisposable {
+  /** The answer's body. Throws `ApiError`, or `GuestStoreError` with code `Aborted` when `signal` did. */
+  call(call: Call, signal?: AbortSignal): Promise<string>;
+  /** The answer's body as it comes, on connections of its own; it has no end that we know of. */
+  stream(call: Call, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  close(): Promise<void>;
+}
+
+export interface TransportOptions {
+  readonly access: Access;
+  readonly userAgent: string;
+  readonly metrics?: Metrics;
+  /** Milliseconds for one attempt at a call, and for the head of a stream. */
+  readonly timeout?: number;
+  /** Connections for calls at the same time; more calls wait. */
+  readonly connections?: number;
+  readonly random?: () => number;
+}
+
+interface Pool {
+  readonly connection: string;
+  readonly calls: Dispatcher;
+  /** Watches hold their connection for minutes: they must not take those of calls. */
+  readonly streams: Dispatcher;
+}
+
+const attempts = 4;
+/** Milliseconds; the wait before a second attempt is random up to the first, doubling to the other. */
+const firstWait = 250;
+const longestWait = 5_000;
+
+export function createTransport(options: TransportOptions): Transport {
+  const { access, userAgent, timeout = 30_000, random = Math.random } = options;
+  const requests = options.metrics?.counter('rest_client_requests_total', 'Requests to the API server by result.');
+  const closing = new AbortController();
+  let pool: Pool | undefined;
+
+  function poolFor(credentials: Credentials): Pool {
+    if (pool?.connection === credentials.connection) return pool;
+    // Calls under way end on the old connections.
+    if (pool !== undefined) void closePool(pool);
+    pool = createPool(credentials, options.connections ?? 32);
+    return pool;
+  }
+
+  async function send(call: Call, kind: 'calls' | 'streams', signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const credentials = await access.credentials();
+    const response = await request(urlOf(credentials.server, call), {
+      dispatcher: poolFor(credentials)[kind],
+      method: call.method,
+      headers: headersOf(call, userAgent, credentials),
+      body: call.body === undefined ? null : JSON.stringify(call.body),
+      signal,
+      headersTimeout: timeout,
+      bodyTimeout: kind === 'streams' ? 0 : timeout,
+    });
+    count(requests, call, credentials, `${response.statusCode}`);
+    if (response.statusCode === 401) await access.renew(credentials);
+    return response;
+  }
+
+  async function attempt(call: Call, signal: AbortSignal): Promise<string> {
+    const late = AbortSignal.timeout(timeout);
+    try {
+      const response = await send(call, 'calls', AbortSignal.any([signal, late]));
+      const text = await response.body.text();
+      if (response.statusCode >= 400) throw refusal(call, response, text);
+      return text;
+    } catch (error) {
+      throw failure(call, error, signal, late);
+    }
+  }
+
+  return {
+    async call(call, caller) {
+      const signal = caller === undefined ? closing.signal : AbortSignal.any([caller, closing.signal]);
+      for (let tried = 1; ; tried += 1) {
+        try {
+          return await attempt(call, signal);
+        } catch (error) {
+          if (tried >= attempts || !mayTryAgain(call, error, tried)) throw error;
+          const jittered = random() * Math.min(firstWait * 2 ** (tried - 1), longestWait);
+          if (!(await wait(Math.max(jittered, retryAfterOf(error)), signal))) throw aborted(call, signal);
+        }
+      }
+    },
+    async stream(call, caller) {
+      const signal = AbortSignal.any([caller, closing.signal]);
+      const never = new AbortController().signal;
+      try {
+        const response = await send(call, 'streams', signal);
+        if (response.statusCode >= 400) throw refusal(call, response, await response.body.text());
+        return chunksOf(call, response.body, signal);
+      } catch (error) {
+        throw failure(call, error, signal, never);
+      }
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+
+  async function close(): Promise<void> {
+    closing.abort(new GuestStoreError('Aborted', 'the client was closed'));
+    if (pool !== undefined) await closePool(pool);
+  }
+}
+
+async function* chunksOf(call: Call, body: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw failure(call, error, signal, new AbortController().signal);
+  }
+}
+
+function createPool({ connection, tls, proxy }: Credentials, connections: number): Pool {
+  const connect = { ...tls, keepAlive: true, keepAliveInitialDelay: 15_000, timeout: 10_000 };
+  const create = (limit: number | null): Dispatcher => {
+    const options = { connections: limit, keepAliveTimeout: 60_000, pipelining: 1 };
+    return proxy === undefined
+      ? new Agent({ ...options, connect })
+      : new ProxyAgent({ ...options, uri: proxy, requestTls: connect, connect });
+  };
+  return { connection, calls: create(connections), streams: create(null) };
+}
+
+async function closePool({ calls, streams }: Pool): Promise<void> {
+  await Promise.all([calls.close(), streams.close()]);
+}
+
+function urlOf(server: string, { path, query = {} }: Call): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, `${value}`);
+  return parameters.size === 0 ? `${server}${path}` : `${server}${path}?${parameters}`;
+}
+
+function headersOf(call: Call, userAgent: string, { headers }: Credentials): Record<string, string> {
+  const all: Record<string, string> = {
+    ...headers,
+    accept: call.accept ?? 'application/json',
+    'user-agent': userAgent,
+  };
+  if (call.body !== undefined) all['content-type'] = call.contentType ?? 'application/json';
+  return all;
+}
+
+/** A 401 was not acted on, and the credentials are new now; so was a 429. Else only what may be done twice. */
+function mayTryAgain(call: Call, error: unknown, tried: number): boolean {
+  if (!(error instanceof ApiError)) return false;
+  if (error.status === 401) return tried === 1;
+  if (error.status === 429) return true;
+  return call.idempotent && (error.status === 0 || error.status === 502 || error.status === 503);
+}
+
+function retryAfterOf(error: unknown): number {
+  return error instanceof ApiError ? (error.retryAfter ?? 0) : 0;
+}
+
+function refusal(call: Call, { statusCode, headers }: Dispatcher.ResponseData, text: string): ApiError {
+  const seconds = Number(headers['retry-after']);
+  const retryAfter = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined;
+  return new ApiError(statusCode, parseStatus(text), whatOf(call), retryAfter);
+}
+
+/** Whatever was thrown below, as one of the two errors that callers know. */
+function failure(call: Call, thrown: unknown, signal: AbortSignal, late: AbortSignal): GuestStoreError {
+  if (thrown instanceof GuestStoreError) return thrown;
+  if (signal.aborted) return aborted(call, signal);
+  const reason = late.aborted ? 'Timeout' : 'Unreachable';
+  return new ApiError(0, { reason, message: messageOf(thrown) }, whatOf(call), undefined, { cause: thrown });
+}
+
+function aborted(call: Call, signal: AbortSignal): GuestStoreError {
+  return new GuestStoreError('Aborted', `${whatOf(call)}: given up`, { cause: signal.reason });
+}
+
+function whatOf({ method, path }: Call): string {
+  return `${method} ${path}`;
+}
+
+function count(requests: Counter | undefined, { method }: Call, { server }: Credentials, code: string): void {
+  requests?.add({ code, method, host: new URL(server).host });
+}
