@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, lstat, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { ObjectKey } from '../core/names.ts';
+import { asGuestStoreError, errnoOf, GuestStoreError } from '../lib/errors.ts';
+import type { Snapshot, StoreReader } from '../store/types.ts';
+import { type Place, placeOf, type Roots } from './place.ts';
+import type { Address, Tenant } from './service.ts';
+import { prepareSocketFolder } from './socket-folder.ts';
+import type { Door, Service, Transport } from './transport.ts';
+
+/** Why VMs cannot be met as asked: by datastore, then by VM. */
+export type Refusals = ReadonlyMap<
+  string,
+  Readonly<Record<ObjectKey, { readonly reason: string; readonly message: string }>>
+>;
+
+export interface DoorsParts {
+  readonly host: string;
+  readonly transport: Transport;
+  readonly roots: Roots;
+  readonly serviceOf: (address: Address) => Service;
+}
+
+/** Sockets of this host: one for each address that a VM of ours names. */
+export interface Doors {
+  /** Opens what is missing, closes what no VM names any more, leaves the rest alone. One at a time. */
+  settle(stores: ReadonlyMap<string, { readonly reader: StoreReader; readonly snapshot: Snapshot }>): Promise<Refusals>;
+  readonly open: number;
+  close(): Promise<void>;
+}
+
+interface Claim {
+  readonly tenant: Tenant;
+  readonly place: Place;
+}
+
+interface OpenDoor {
+  readonly address: Address;
+  readonly door: Door;
+  readonly inode: bigint;
+  owner: string;
+}
+
+/** Sockets that are opened at the same time. */
+const breadth = 32;
+
+export function createDoors({ host, transport, roots, serviceOf }: DoorsParts): Doors {
+  const doors = new Map<string, OpenDoor>();
+
+  async function open(place: Place, tenants: readonly Tenant[], folders: Map<string, Promise<void>>): Promise<void> {
+    const folder = dirname(place.address);
+    let prepared = folders.get(folder);
+    if (prepared === undefined) {
+      prepared = prepareSocketFolder(place.root, folder);
+      folders.set(folder, prepared);
+    }
+    await prepared;
+    const known = doors.get(place.address);
+    if (known !== undefined) {
+      known.address.tenants = tenants;
+      if (known.owner !== ownerOf(place)) await own(place.address, place);
+      known.owner = ownerOf(place);
+      return;
+    }
+    const address: Address = { path: place.address, tenants };
+    const { door, inode } = await openSocket(transport, place, serviceOf(address));
+    doors.set(place.address, { address, door, inode, owner: ownerOf(place) });
+  }
+
+  async function shut({ address, door, inode }: OpenDoor): Promise<void> {
+    doors.delete(address.path);
+    // Another daemon may have put its own socket there meanwhile, which is then not ours to remove.
+    if ((await inodeAt(address.path)) === inode) await rm(address.path, { force: true });
+    await door.close();
+  }
+
+  return {
+    async settle(stores) {
+      const refusals = new Map<string, Record<ObjectKey, { reason: string; message: string }>>();
+      const refuse = ({ store, vm }: { store: string; vm: ObjectKey }, error: GuestStoreError) => {
+        const record = refusals.get(store) ?? {};
+        refusals.set(store, record);
+        record[vm] = { reason: error.code, message: error.message };
+      };
+      const claims = claimsOf(host, stores, roots, refuse);
+      await inParallel(
+        [...doors.values()].filter(({ address }) => !claims.has(address.path)),
+        shut,
+      );
+      const folders = new Map<string, Promise<void>>();
+      await inParallel([...claims.values()], async (claimants) => {
+        const [first] = claimants;
+        if (first === undefined) return;
+        const tenants = claimants.map(({ tenant }) => tenant);
+        for (const tenant of claimants.length > 1 ? tenants : [])
+          refuse(tenant, conflict(first.place.address, tenants));
+        try {
+          await open(first.place, tenants, folders);
+        } catch (thrown) {
+          const error = asChannelError(thrown, first.place.address);
+          for (const tenant of tenants) refuse(tenant, error);
+        }
+      });
+      return refusals;
+    },
+    get open() {
+      return doors.size;
+    },
+    close: () => inParallel([...doors.values()], shut),
+  };
+}
+
+/** All that name an address, by address; who cannot have one is refused. */
+function claimsOf(
+  host: string,
+  stores: ReadonlyMap<string, { readonly reader: StoreReader; readonly snapshot: Snapshot }>,
+  roots: Roots,
+  refuse: (claimant: { store: string; vm: ObjectKey }, error: GuestStoreError) => void,
+): Map<string, Claim[]> {
+  const claims = new Map<string, Claim[]>();
+  for (const [store, { reader, snapshot }] of stores) {
+    for (const [vm, row] of snapshot.vms()) {
+      if (row.host !== host) continue;
+      try {
+        const place = placeOf(vm, row.channel, roots);
+        const claim: Claim = { tenant: { vm, store, reader, channel: row.channel }, place };
+        const others = claims.get(place.address);
+        if (others === undefined) claims.set(place.address, [claim]);
+        else others.push(claim);
+      } catch (error) {
+        refuse({ store, vm }, asGuestStoreError(error, 'ChannelRefused'));
+      }
+    }
+  }
+  return claims;
+}
+
+/**
+ * Binds beside the address and moves the socket there: whoever connects meets the right mode and owner from the first
+ * moment, and a stale socket, or that of a daemon before us, is replaced without a moment in which nobody listens. What
+ * is no socket is left alone.
+ */
+async function openSocket(
+  transport: Transport,
+  place: Place,
+  service: Service,
+): Promise<{ readonly door: Door; readonly inode: bigint }> {
+  const { address } = place;
+  const found = await lstat(address).catch(ignoreMissing);
+  if (found !== undefined && !found.isSocket()) {
+    throw new GuestStoreError(
+      'ChannelRefused',
+      `${address} is in the way (${found.isSymbolicLink() ? 'a symbolic link' : 'not a socket'}): remove it if it is not needed`,
+    );
+  }
+  // Never longer than the name itself, which is known to fit into a socket address.
+  const length = Math.min(12, Buffer.byteLength(basename(address)) - 1);
+  const temporary = join(dirname(address), `.${randomBytes(6).toString('hex').slice(0, length)}`);
+  const door = await transport.listen(temporary, service);
+  try {
+    await chmod(temporary, 0o660);
+    await own(temporary, place);
+    const inode = await inodeAt(temporary);
+    if (inode === undefined) throw new GuestStoreError('ChannelRefused', `${temporary} was removed while it was made`);
+    await rename(temporary, address);
+    return { door, inode };
+  } catch (error) {
+    await door.close();
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** -1 leaves as it is. */
+async function own(socket: string, { uid, gid }: Place): Promise<void> {
+  if (uid !== undefined || gid !== undefined) await chown(socket, uid ?? -1, gid ?? -1);
+}
+
+function ownerOf({ uid, gid }: Place): string {
+  return `${uid}:${gid}`;
+}
+
+async function inodeAt(path: string): Promise<bigint | undefined> {
+  return (await lstat(path, { bigint: true }).catch(ignoreMissing))?.ino;
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (errnoOf(error) !== 'ENOENT') throw error;
+  return undefined;
+}
+
+function conflict(address: string, tenants: readonly Tenant[]): GuestStoreError {
+  const names = tenants.map(({ store, vm }) => `${vm} (datastore ${store})`).join(' and ');
+  return new GuestStoreError(
+    'ChannelConflict',
+    `socket ${address} is claimed by ${names}: none of them is served until only one claims it`,
+  );
+}
+
+function asChannelError(thrown: unknown, address: string): GuestStoreError {
+  if (thrown instanceof GuestStoreError) return thrown;
+  const { message } = asGuestStoreError(thrown);
+  return new GuestStoreError('ChannelRefused', `cannot listen at ${address}: ${message}`, { cause: thrown });
+}
+
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) await work(items[next++] as T);
+  };
+  await Promise.all(Array.from({ length: Math.min(breadth, items.length) }, worker));
+}
