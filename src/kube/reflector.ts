@@ -1,0 +1,177 @@
+import { GuestStoreError } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import type { Metrics } from '../lib/metrics.ts';
+import { ApiError, isExpired } from './api-error.ts';
+import { type BackoffOptions, createBackoff } from './backoff.ts';
+import type { Client, Selection, WatchEvent } from './client.ts';
+import type { KubeObject, Stored } from './objects.ts';
+import type { Resource } from './resource.ts';
+import { systemTimers, type Timers, wait } from './timers.ts';
+
+/** Who is told what the server has. Calls come one after the other. */
+export interface ReflectorTarget<T extends KubeObject> {
+  /** The whole selection, as one list gave it. `startedAt` is when that list was asked for (Timers.now). */
+  replace(objects: readonly Stored<T>[], startedAt: number): void;
+  put(object: Stored<T>): void;
+  remove(object: Stored<T>): void;
+}
+
+/** Milliseconds unless said otherwise. The defaults are for production; tests of faults want them shorter. */
+export interface ReflectorPace {
+  /** Objects a page. */
+  readonly pageSize: number;
+  /** How long the server is asked to keep a watch, random between the two so that not all end at once. */
+  readonly watch: readonly [number, number];
+  /** A watch that has shown bookmarks (one a minute) and is silent for this long is dead. */
+  readonly silence: number;
+  /** A watch that the server ends sooner than this was refused in disguise. */
+  readonly shortest: number;
+  readonly backoff: BackoffOptions;
+}
+
+export const reflectorPace: ReflectorPace = {
+  pageSize: 500,
+  watch: [300_000, 600_000],
+  silence: 150_000,
+  shortest: 1_000,
+  backoff: { first: 800, longest: 30_000, forgetAfter: 120_000 },
+};
+
+export interface ReflectorOptions<T extends KubeObject> extends Selection {
+  readonly client: Client;
+  readonly resource: Resource<T>;
+  readonly log: Log;
+  readonly metrics?: Metrics | undefined;
+  readonly pace?: ReflectorPace;
+  readonly timers?: Timers;
+  readonly random?: () => number;
+}
+
+/**
+ * Keeps `target` like the server's selection until `signal` aborts: lists, watches, and begins again after whatever goes
+ * wrong. While the server is away, or the kind is unknown, `target` keeps what it has.
+ */
+export async function runReflector<T extends KubeObject>(
+  options: ReflectorOptions<T>,
+  target: ReflectorTarget<T>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { resource, log, pace = reflectorPace, timers = systemTimers, random = Math.random } = options;
+  const lists = options.metrics?.counter('reflector_lists_total', 'Full lists, at start and when a watch was lost.');
+  const failures = options.metrics?.counter('reflector_failures_total', 'Lists and watches that failed, by reason.');
+  const backoff = createBackoff(pace.backoff, timers, random);
+  let version: string | undefined;
+
+  while (!signal.aborted) {
+    try {
+      if (version === undefined) {
+        lists?.add({ resource: resource.plural });
+        const startedAt = timers.now();
+        const listed = await listAll(options, pace.pageSize, signal);
+        target.replace(listed.objects, startedAt);
+        version = listed.version;
+      }
+      for await (const event of watchAlive(options, pace, timers, random, version, signal)) {
+        version = event.type === 'BOOKMARK' ? event.resourceVersion : event.object.metadata.resourceVersion;
+        if (event.type === 'DELETED') target.remove(withoutManagedFields(event.object));
+        else if (event.type !== 'BOOKMARK') target.put(withoutManagedFields(event.object));
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (needsList(error)) version = undefined;
+      const { reason, retryAfter } = error instanceof ApiError ? error : { reason: 'Internal', retryAfter: undefined };
+      failures?.add({ resource: resource.plural, reason });
+      const delay = Math.max(backoff.next(), retryAfter ?? 0);
+      log.warn({ resource: resource.plural, reason, relist: version === undefined, delay, err: error }, 'watch lost');
+      await wait(delay, signal, timers);
+    }
+  }
+}
+
+async function listAll<T extends KubeObject>(
+  options: ReflectorOptions<T>,
+  pageSize: number,
+  signal: AbortSignal,
+): Promise<{ readonly objects: readonly Stored<T>[]; readonly version: string }> {
+  const { client, resource, namespace, labelSelector, fieldSelector, metadataOnly } = options;
+  const selection = { namespace, labelSelector, fieldSelector, metadataOnly, signal };
+  const objects: Stored<T>[] = [];
+  let token: string | undefined;
+  for (;;) {
+    try {
+      const page = await client.list(resource, { ...selection, limit: pageSize, continue: token });
+      for (const item of page.items) objects.push(withoutManagedFields(item));
+      if (page.continue === undefined) return { objects, version: page.resourceVersion };
+      token = page.continue;
+    } catch (error) {
+      if (token === undefined || !isExpired(error)) throw error;
+      // The server forgot that version while we paged: in one piece it cannot.
+      const whole = await client.list(resource, selection);
+      return { objects: whole.items.map(withoutManagedFields), version: whole.resourceVersion };
+    }
+  }
+}
+
+/** Ends when the server ends the watch in good order; throws when it breaks, or is dead without saying so. */
+async function* watchAlive<T extends KubeObject>(
+  options: ReflectorOptions<T>,
+  pace: ReflectorPace,
+  timers: Timers,
+  random: () => number,
+  resourceVersion: string,
+  signal: AbortSignal,
+): AsyncIterable<WatchEvent<T>> {
+  const { client, resource, namespace, labelSelector, fieldSelector, metadataOnly } = options;
+  const [least, most] = pace.watch;
+  const length = least + random() * (most - least);
+  const dead = new AbortController();
+  const startedAt = timers.now();
+  const tooLong = timers.after(length + pace.silence, () => dead.abort());
+  let tooSilent = () => {};
+  let bookmarks = false;
+  let events = 0;
+  try {
+    const watch = client.watch(resource, {
+      namespace,
+      labelSelector,
+      fieldSelector,
+      metadataOnly,
+      resourceVersion,
+      timeoutSeconds: Math.ceil(length / 1000),
+      signal: AbortSignal.any([signal, dead.signal]),
+    });
+    for await (const event of watch) {
+      events += 1;
+      bookmarks ||= event.type === 'BOOKMARK';
+      tooSilent();
+      if (bookmarks) tooSilent = timers.after(pace.silence, () => dead.abort());
+      yield event;
+    }
+  } catch (error) {
+    if (dead.signal.aborted && !signal.aborted)
+      throw lost(resource, 'Silent', 'nothing came, not even a bookmark', error);
+    throw error;
+  } finally {
+    tooLong();
+    tooSilent();
+  }
+  if (events === 0 && timers.now() - startedAt < pace.shortest) throw lost(resource, 'Short', 'it was ended at once');
+}
+
+function lost(resource: Resource<KubeObject>, reason: string, message: string, cause?: unknown): ApiError {
+  return new ApiError(0, { reason, message }, `watch of ${resource.plural}`, undefined, { cause });
+}
+
+/** False where the watch may go on from the version it had: no answer, a broken connection, a busy server. */
+function needsList(error: unknown): boolean {
+  if (!(error instanceof ApiError)) return !(error instanceof GuestStoreError && error.code === 'Aborted');
+  if (isExpired(error) || error.reason === 'Undecodable') return true;
+  // 504 says that the version is from the future: another history, after a restore.
+  return error.status !== 0 && error.status !== 429 && error.status !== 500 && error.status !== 503;
+}
+
+/** Half of a small object's bytes, and of no use to us. */
+function withoutManagedFields<T extends KubeObject>(object: Stored<T>): Stored<T> {
+  delete (object.metadata as { managedFields?: unknown }).managedFields;
+  return object;
+}

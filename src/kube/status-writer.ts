@@ -1,0 +1,107 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isApiError } from './api-error.ts';
+import type { Client, StatusOf } from './client.ts';
+import type { Condition, KubeObject, Stored } from './objects.ts';
+import type { Resource } from './resource.ts';
+
+/** An object whose status has conditions. */
+export interface WithStatus extends KubeObject {
+  readonly status?: { readonly conditions?: readonly Condition[] | undefined } | undefined;
+}
+
+export interface StatusWriterOptions<T extends WithStatus> {
+  readonly client: Client;
+  readonly resource: Resource<T>;
+  readonly fieldManager: string;
+  readonly now: () => Date;
+  /** Told of each write, so that the next run can wait for it: an informer's `wrote`. */
+  readonly wrote?: (object: Stored<T>) => void;
+}
+
+export interface StatusWriter<T extends WithStatus> {
+  /**
+   * Makes `status`, the whole of what we own there, the object's status; true when that needed a write. Transition times
+   * are kept while a condition's status stays, and never cause a write. An object that is gone, or that is another by now, is left.
+   */
+  write(object: Stored<T>, status: StatusOf<T>, signal: AbortSignal): Promise<boolean>;
+  /** Forget what was written to an object that no longer exists. */
+  forget(uid: string): void;
+}
+
+interface Written {
+  readonly status: unknown;
+  /** Version of the object that the write was decided on. */
+  readonly seenVersion: string;
+}
+
+export function createStatusWriter<T extends WithStatus>(options: StatusWriterOptions<T>): StatusWriter<T> {
+  const { client, resource, fieldManager, now } = options;
+  const lastWritten = new Map<string, Written>();
+
+  function needed(object: Stored<T>, status: unknown): boolean {
+    const written = lastWritten.get(object.metadata.uid);
+    const current = plain(object.status);
+    if (written === undefined) return !isDeepStrictEqual(current, status);
+    if (!isDeepStrictEqual(written.status, status)) return true;
+    // A cache that has not moved since our write shows the status before it. Otherwise somebody may have changed what is ours;
+    // what others have added is theirs.
+    return written.seenVersion !== object.metadata.resourceVersion && !covers(current, status);
+  }
+
+  return {
+    async write(object, status, signal) {
+      const { namespace, name, uid, resourceVersion } = object.metadata;
+      const desired = plain(status);
+      if (!needed(object, desired)) return false;
+      const body = withTransitionTimes(status, object.status?.conditions ?? [], now) as StatusOf<T>;
+      try {
+        const metadata = { namespace, name, uid };
+        const answer = await client.applyStatus(resource, metadata, body, { fieldManager, force: true, signal });
+        lastWritten.set(uid, { status: desired, seenVersion: resourceVersion });
+        options.wrote?.(answer);
+        return true;
+      } catch (error) {
+        // Deleted meanwhile; with another uid the server says Conflict.
+        if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict')) throw error;
+        lastWritten.delete(uid);
+        return false;
+      }
+    },
+    forget: (uid) => void lastWritten.delete(uid),
+  };
+}
+
+/** As JSON carries it, without the times: what two statuses are compared by. */
+function plain(status: unknown): unknown {
+  return JSON.parse(JSON.stringify(status ?? {}, (name, value) => (name === 'lastTransitionTime' ? undefined : value)));
+}
+
+/** Whether everything in `part` stands in `whole`. Conditions are found by type, other lists compared as they are. */
+function covers(whole: unknown, part: unknown): boolean {
+  if (isConditions(part) && isConditions(whole))
+    return part.every((wanted) => whole.some((has) => isDeepStrictEqual(has, wanted)));
+  if (Array.isArray(part) || !isRecord(part) || !isRecord(whole)) return isDeepStrictEqual(whole, part);
+  return Object.entries(part).every(([name, value]) => covers(whole[name], value));
+}
+
+function withTransitionTimes(status: object, before: readonly Condition[], now: () => Date): object {
+  if (!('conditions' in status) || !isConditions(status.conditions)) return status;
+  const conditions = status.conditions.map((condition) => {
+    const known = before.find(({ type }) => type === condition.type);
+    const kept = known?.status === condition.status ? known.lastTransitionTime : undefined;
+    return { ...condition, lastTransitionTime: kept ?? `${now().toISOString().slice(0, 19)}Z` };
+  });
+  return { ...status, conditions };
+}
+
+function isConditions(value: unknown): value is readonly Condition[] {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((item) => isRecord(item) && 'type' in item && 'status' in item)
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
