@@ -10,9 +10,6 @@ export interface Proxies {
   readonly except: string;
 }
 
-/** Milliseconds for the name look-up, the connection and TLS together. */
-export const connectTimeout = 10_000;
-
 export interface Agents {
   readonly forUrl: (url: URL) => Dispatcher;
   readonly close: () => Promise<void>;
@@ -20,9 +17,15 @@ export interface Agents {
 
 /**
  * The agents for all http sources of a process. What is reached directly is resolved by the guard; a proxy is the
- * administrator's own choice, wherever it lies, and resolves names itself.
+ * administrator's own choice, wherever it lies, and resolves names itself. `connectTimeout`: milliseconds for resolving,
+ * connecting and TLS together.
  */
-export function createAgents(guard: AddressGuard, proxies: Proxies, extraCa: readonly string[]): Agents {
+export function createAgents(
+  guard: AddressGuard,
+  proxies: Proxies,
+  extraCa: readonly string[],
+  connectTimeout: number,
+): Agents {
   // Parsed once: a hundred and fifty roots for every connection would cost more than the handshake.
   const secureContext = createSecureContext({ ca: [...getCACertificates('default'), ...extraCa] });
   // Said here, so that NODE_TLS_REJECT_UNAUTHORIZED=0 cannot unsay it.

@@ -18,6 +18,7 @@ const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
     },
   ],
   ['UND_ERR_BODY_TIMEOUT', { code: 'SourceStalled', why: 'the server stopped sending; it will be tried again' }],
+  ['UND_ERR_HEADERS_TIMEOUT', { code: 'SourceStalled', why: 'the server does not answer; it will be tried again' }],
   ['UND_ERR_CONNECT_TIMEOUT', unavailable('no connection within the time allowed; check host, port and firewall')],
   ['UND_ERR_HEADERS_OVERFLOW', { code: 'SourceRefused', why: "the head of the server's answer is too large" }],
   ['UND_ERR_PRX_CONN', unavailable('the proxy closed the connection; check HTTP_PROXY and HTTPS_PROXY')],

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { GuestStoreError } from '../lib/errors.ts';
 import type { AddressGuard } from './http-address.ts';
 import { errorOfStatus, type Fields, refuseCoding, single } from './http-answer.ts';
-import { type Agents, connectTimeout } from './http-connect.ts';
+import type { Agents } from './http-connect.ts';
 import { failureOf } from './http-failure.ts';
 import { redirectTarget, shown } from './http-url.ts';
 
@@ -21,10 +21,10 @@ export interface Opened {
 export type OpenUrl = (start: URL, fields: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<Opened>;
 
 /**
- * Asks for a URL and follows at most five redirects; every hop is judged like the first. `stall`: milliseconds without
- * an answer's head. Throws as FetchHttp does.
+ * Asks for a URL and follows at most five redirects; every hop is judged like the first. `stall`: milliseconds
+ * without a byte of the body; `headTimeout`: milliseconds until the head is whole. Throws as FetchHttp does.
  */
-export function createOpenUrl(agents: Agents, guard: AddressGuard, stall: number): OpenUrl {
+export function createOpenUrl(agents: Agents, guard: AddressGuard, stall: number, headTimeout: number): OpenUrl {
   return async (start, asked, signal) => {
     const visited = new Set<string>();
     let url = start;
@@ -49,7 +49,7 @@ export function createOpenUrl(agents: Agents, guard: AddressGuard, stall: number
   async function headOf(url: URL, asked: Readonly<Record<string, string>>, where: string, signal: AbortSignal) {
     // One clock for resolving, connecting, a proxy and the head: answers of the kind "103, more to come" do not reset it.
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), connectTimeout + stall);
+    const timer = setTimeout(() => late.abort(), headTimeout);
     try {
       return await agents.forUrl(url).request({
         origin: url.origin,

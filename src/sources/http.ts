@@ -15,6 +15,8 @@ export interface FetchHttpOptions {
   readonly allowLoopback?: boolean;
   /** Milliseconds without a byte after which a server is given up. */
   readonly stall?: number;
+  /** Milliseconds for resolving, connecting and TLS together. */
+  readonly connectTimeout?: number;
   readonly patience?: Patience;
   /** The system's name service by default. */
   readonly resolve?: ResolveAll;
@@ -22,10 +24,11 @@ export interface FetchHttpOptions {
 
 /** One for a process: its connections are shared by all jobs. Dispose of it to close them. */
 export function createFetchHttp(options: FetchHttpOptions = {}): FetchHttp & AsyncDisposable {
-  const { stall = 30_000, patience = { resumes: 20, delay: 500 } } = options;
+  const { stall = 30_000, connectTimeout = 10_000, patience = { resumes: 20, delay: 500 } } = options;
   const guard = createAddressGuard(options.allowLoopback ?? false, options.resolve ?? resolveBySystem);
-  const agents = createAgents(guard, options.proxies ?? { http: '', https: '', except: '' }, options.extraCa ?? []);
-  const open = createOpenUrl(agents, guard, stall);
+  const proxies = options.proxies ?? { http: '', https: '', except: '' };
+  const agents = createAgents(guard, proxies, options.extraCa ?? [], connectTimeout);
+  const open = createOpenUrl(agents, guard, stall, connectTimeout + stall);
 
   /** Whoever gets `fetched` reads its bytes, or aborts `signal` to give them up. */
   async function fetchHttp(job: HttpJob, signal: AbortSignal): Promise<HttpAnswer> {

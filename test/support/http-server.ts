@@ -20,6 +20,8 @@ export interface Behaviour {
   readonly stallAfter?: number;
   /** Sends nothing at all. */
   readonly silent?: boolean;
+  /** Sends "103 Early Hints" again and again, and never an answer. */
+  readonly hinting?: boolean;
   /** Answers with this status (302 by default) and Location. */
   readonly redirect?: string;
   readonly status?: number;
@@ -97,6 +99,11 @@ export function patternOf(first: number, end: number): Buffer {
 
 function answer(behaviour: Behaviour | undefined, turn: number, request: IncomingMessage, response: ServerResponse) {
   if (behaviour?.silent) return;
+  if (behaviour?.hinting) {
+    const hints = setInterval(() => response.writeEarlyHints({ link: '</a>; rel=preload' }), 50);
+    response.on('close', () => clearInterval(hints));
+    return;
+  }
   if (behaviour === undefined) return void response.writeHead(404).end('not here');
   if (behaviour.redirect !== undefined) {
     return void response.writeHead(behaviour.status ?? 302, { location: behaviour.redirect }).end('elsewhere');
