@@ -93,7 +93,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
   /** One after the other, so that a series never overtakes the event that it belongs to. */
   function send(what: (signal: AbortSignal) => Promise<unknown>): void {
-    if (pending >= backlog) return drop('backlog');
+    if (pending >= backlog) {
+      drop('backlog');
+      return;
+    }
     pending += 1;
     sending = sending
       .then(() => what(closing.signal))
@@ -123,7 +126,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   }
 
   function begin(identity: string, regarding: Stored<KubeObject>, happening: Happening): void {
-    if (!allowance.take(regarding.metadata.uid)) return drop('rate');
+    if (!allowance.take(regarding.metadata.uid)) {
+      drop('rate');
+      return;
+    }
     const event = eventOf(options, regarding, happening, now());
     series.set(identity, {
       event: event.metadata,
