@@ -93,8 +93,10 @@ export function createCache<T extends KubeObject>(
     put,
     remove(object) {
       const key = keyOf(object);
-      // The last state before the deletion is told to handlers, as labels may have changed with it.
-      if (objects.get(key)?.metadata.uid === object.metadata.uid) set(key, object);
+      // A successor of the same name is another object.
+      if (objects.get(key)?.metadata.uid !== object.metadata.uid) return [];
+      // Handlers are told the last state before the deletion, as labels may have changed with it.
+      set(key, object);
       return drop(key, false);
     },
     replace(listed) {
