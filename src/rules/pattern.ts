@@ -1,6 +1,7 @@
-import { GuestStoreError } from '../lib/errors.ts';
+import { RE2JSSyntaxException } from '@bufbuild/re2';
+import { GuestStoreError, messageOf } from '../lib/errors.ts';
 import { createAutomata } from './automata.ts';
-import { type Program, programOf } from './program.ts';
+import { type Program, programOf, searchSteps } from './program.ts';
 
 /** Characters (code points) in a pattern; the schemas of the policies say the same. */
 export const maxPatternLength = 1024;
@@ -69,17 +70,23 @@ function compileProgram(text: string, match: Match): Program {
   } catch (thrown) {
     throw explainEngine(text, thrown);
   }
-  if (program.ops.length > maxPatternSteps) throw tooLarge(text, `${program.ops.length} steps`);
+  const steps = program.ops.length - (match === 'Search' ? searchSteps : 0);
+  if (steps > maxPatternSteps) {
+    throw refusal(
+      text,
+      `compiles to ${steps} steps, ${maxPatternSteps} are allowed`,
+      'use smaller repeat counts, or "*" in their place',
+    );
+  }
   return program;
 }
 
 /** The engine's complaint in terms of the pattern as written, with the way out. */
 function explainEngine(text: string, thrown: unknown): GuestStoreError {
-  // Stack and memory bounds of the engine itself show as errors of other kinds.
-  if (!isSyntaxError(thrown)) return tooLarge(text, 'more than the engine takes', thrown);
-  const { error } = thrown;
+  const { error, input } =
+    thrown instanceof RE2JSSyntaxException ? thrown : { error: messageOf(thrown), input: undefined };
   // Where the engine quotes the whole pattern, it quotes our flag before it too.
-  const part = thrown.input?.replace(/^\(\?s\)/, '') ?? '';
+  const part = input?.replace(/^\(\?s\)/, '') ?? '';
   const place = placeOf(text, part);
   for (const { when, fault, instead } of explanations) {
     if (when.test(error) || when.test(part)) return refusal(text, `${fault}${place}`, instead, thrown);
@@ -128,7 +135,6 @@ const explanations: readonly { readonly when: RegExp; readonly fault: string; re
     instead: 'use a smaller one, or "*"',
   },
   { when: /^trailing backslash/, fault: 'ends in a backslash', instead: 'remove it (no content path has a backslash)' },
-  { when: /^expression (too large|nests too deeply)/, fault: 'too large', instead: 'divide it into several rules' },
 ];
 
 /** Where the offending part stands; left out where it is the whole pattern, or could be in several places. */
@@ -145,20 +151,7 @@ function at(text: string, index: number): number {
   return [...text.slice(0, index)].length + 1;
 }
 
-function tooLarge(text: string, size: string, cause?: unknown): GuestStoreError {
-  return refusal(
-    text,
-    `compiles to ${size}; ${maxPatternSteps} are allowed`,
-    'use smaller repeat counts, or "*" in their place',
-    cause,
-  );
-}
-
 function refusal(text: string, fault: string, instead: string, cause?: unknown): GuestStoreError {
   const shown = text.length > 80 ? `${text.slice(0, 77)}...` : text;
   return new GuestStoreError('InvalidRule', `pattern ${JSON.stringify(shown)}: ${fault}; ${instead}`, { cause });
-}
-
-function isSyntaxError(thrown: unknown): thrown is { readonly error: string; readonly input?: string | null } {
-  return thrown instanceof Error && 'error' in thrown && typeof thrown.error === 'string';
 }

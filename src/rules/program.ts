@@ -32,6 +32,9 @@ export interface Program {
   readonly takes: readonly (Ranges | undefined)[];
 }
 
+/** What `Search` adds to a program. */
+export const searchSteps = 4;
+
 const anyRune: Ranges = [0, 0x10ffff];
 // The engine's numbers for its instructions (those of Go's regexp/syntax).
 const engine = { alt: 1, altMatch: 2, capture: 3, emptyWidth: 4, fail: 5, match: 6, nop: 7 };
@@ -45,7 +48,7 @@ const foldCase = 1;
 export function programOf(pattern: string, match: 'Whole' | 'Search'): Program {
   const compiled = RE2JS.compile(pattern, RE2JS.DOTALL).re2().prog;
   const count = compiled.inst.length;
-  const size = match === 'Search' ? count + 4 : count;
+  const size = match === 'Search' ? count + searchSteps : count;
   const ops = new Uint8Array(size);
   const out = new Int32Array(size);
   const arg = new Int32Array(size);
