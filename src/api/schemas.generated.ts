@@ -199,7 +199,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
         "message": "must not contain ';', which separates rules"
        },
        {
-        "rule": "''.findAll(self).size() >= 0",
+        "rule": "''.matches(self) in [true, false]",
         "message": "must be a regular expression in RE2 syntax that compiles by itself"
        }
       ]
@@ -220,7 +220,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
         "message": "must not contain ';', which separates rules"
        },
        {
-        "rule": "''.findAll(self).size() >= 0",
+        "rule": "''.matches(self) in [true, false]",
         "message": "must be a regular expression in RE2 syntax that compiles by itself"
        }
       ]
@@ -1314,12 +1314,12 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
       }
      ],
      "maxLength": 32,
-     "pattern": "^[+]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$",
+     "pattern": "^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTP]i|[kMGTP]|[eE][0-9]{1,2})?$",
      "default": "512Mi",
      "x-kubernetes-validations": [
       {
-       "rule": "quantity(string(self)).isInteger() && quantity(string(self)).isGreaterThan(quantity('0'))",
-       "message": "must be a whole number of bytes above zero, such as 512Mi"
+       "rule": "quantity(string(self)).isGreaterThan(quantity('0'))",
+       "message": "must be above zero, such as 512Mi"
       },
       {
        "rule": "quantity(string(self)).compareTo(quantity('512Mi')) <= 0",
@@ -1339,11 +1339,15 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
       }
      ],
      "maxLength": 32,
-     "pattern": "^[+]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$",
+     "pattern": "^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTP]i|[kMGTP]|[eE][0-9]{1,2})?$",
      "x-kubernetes-validations": [
       {
-       "rule": "quantity(string(self)).isInteger() && quantity(string(self)).isGreaterThan(quantity('0'))",
-       "message": "must be a whole number of bytes above zero, such as 512Mi"
+       "rule": "quantity(string(self)).isGreaterThan(quantity('0'))",
+       "message": "must be above zero, such as 512Mi"
+      },
+      {
+       "rule": "quantity(string(self)).compareTo(quantity('4Pi')) <= 0",
+       "message": "must be at most 4Pi"
       }
      ]
     },
@@ -1642,6 +1646,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
      "type": "integer",
      "format": "int64",
      "minimum": 1,
+     "maximum": 9007199254740991,
      "description": "Pins content to this revision of the datastore; rules are never pinned."
     },
     "suspend": {
@@ -2386,7 +2391,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
         "message": "must not contain ';', which separates rules"
        },
        {
-        "rule": "''.findAll(self).size() >= 0",
+        "rule": "''.matches(self) in [true, false]",
         "message": "must be a regular expression in RE2 syntax that compiles by itself"
        }
       ]
@@ -2407,7 +2412,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
         "message": "must not contain ';', which separates rules"
        },
        {
-        "rule": "''.findAll(self).size() >= 0",
+        "rule": "''.matches(self) in [true, false]",
         "message": "must be a regular expression in RE2 syntax that compiles by itself"
        }
       ]
