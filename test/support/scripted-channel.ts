@@ -8,7 +8,7 @@ export interface ScriptedChannel extends AsyncDisposable {
   readonly channel: string;
   /** Whole requests, in the order in which they came. */
   readonly requests: readonly string[];
-  /** Connections that are open now. */
+  /** Connections that the guest has not closed yet. */
   open(): number;
 }
 
@@ -22,6 +22,8 @@ export async function startScriptedChannel(path: string, script: Script): Promis
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket)).on('error', () => {});
+    // A guest does not close by halves, so its end is the end.
+    socket.on('end', () => socket.destroy());
     let request = '';
     socket.on('data', (bytes) => {
       request += bytes.toString('latin1');
