@@ -1,3 +1,4 @@
+import { distinctSets, findEndless, joinPrograms } from './join-programs.ts';
 import { assertion, type Program, type Ranges, step } from './program.ts';
 import { divideRunes } from './rune-classes.ts';
 
@@ -33,6 +34,8 @@ const noProgram = 0x7fffffff;
  * stand, and each is worked out once. When the states outgrow `maxStateBytes` all are forgotten and work goes on from
  * the place reached, so time stays linear in the text (at worst one set of places a character) and memory bounded. As only
  * the first program counts, what stands behind one that has already won is dropped, which keeps the states few.
+ *
+ * Indices into the tables are places, states and classes of this automaton, so that what is read is there (`as number`).
  */
 export function createAutomaton(programs: readonly Program[], maxStateBytes: number): Automaton {
   const { starts, ops, out, arg, takes, programOf } = joinPrograms(programs);
@@ -90,15 +93,15 @@ export function createAutomaton(programs: readonly Program[], maxStateBytes: num
     let depth = 0;
     stack[depth++] = place;
     while (depth > 0) {
-      const at = stack[--depth] ?? 0;
+      const at = stack[--depth] as number;
       if (marks[at] === generation) continue;
       marks[at] = generation;
       const op = ops[at];
       if (op === step.fork) {
-        const program = programOf[at] ?? 0;
+        const program = programOf[at] as number;
         if (endlessAt[at] === 1 && program < winner) winner = program;
-        stack[depth++] = arg[at] ?? 0;
-        stack[depth++] = out[at] ?? 0;
+        stack[depth++] = arg[at] as number;
+        stack[depth++] = out[at] as number;
       } else if (op !== step.fail) {
         made[madeCount++] = at;
       }
@@ -107,7 +110,7 @@ export function createAutomaton(programs: readonly Program[], maxStateBytes: num
 
   /** A program that has won for good hides those behind it, and its own other places. */
   function counts(place: number): boolean {
-    const program = programOf[place] ?? 0;
+    const program = programOf[place] as number;
     return program < winner || (program === winner && endlessPart[place] === 1);
   }
 
@@ -117,10 +120,10 @@ export function createAutomaton(programs: readonly Program[], maxStateBytes: num
       let kept = 0;
       let open = false;
       for (let index = 0; index < madeCount; index++) {
-        const place = made[index] ?? 0;
+        const place = made[index] as number;
         if (!counts(place)) continue;
         made[kept++] = place;
-        open ||= (programOf[place] ?? 0) < winner;
+        open ||= (programOf[place] as number) < winner;
       }
       if (!open) return wonBy(winner);
       madeCount = kept;
@@ -129,8 +132,8 @@ export function createAutomaton(programs: readonly Program[], maxStateBytes: num
     let hash = 0;
     let asserts = false;
     for (let index = 0; index < madeCount; index++) {
-      const place = made[index] ?? 0;
-      hash = (hash + (hashes[place] ?? 0)) | 0;
+      const place = made[index] as number;
+      hash = (hash + (hashes[place] as number)) | 0;
       asserts ||= ops[place] === step.assert;
     }
     // What came before matters only to assertions.
@@ -141,16 +144,16 @@ export function createAutomaton(programs: readonly Program[], maxStateBytes: num
 
   function find(hash: number, preceding: number): number {
     let state = byHash.get(hash) ?? unknown;
-    while (state !== unknown && !isMade(state, preceding)) state = sameHash[state] ?? unknown;
+    while (state !== unknown && !isMade(state, preceding)) state = sameHash[state] as number;
     return state;
   }
 
   function isMade(state: number, preceding: number): boolean {
-    const first = from[state] ?? 0;
-    const last = until[state] ?? 0;
+    const first = from[state] as number;
+    const last = until[state] as number;
     if (last - first !== madeCount || before[state] !== preceding) return false;
     for (let index = first; index < last; index++) {
-      const place = held[index] ?? 0;
+      const place = held[index] as number;
       if (marks[place] !== generation || !counts(place)) return false;
     }
     return true;
@@ -199,22 +202,22 @@ export function createAutomaton(programs: readonly Program[], maxStateBytes: num
   /** The places of a state, assertions passed or dropped by what comes before and after; into `left`. */
   function leave(state: number, following: number): number {
     generation += 1;
-    const holds = assertionsBetween(before[state] ?? other, following);
+    const holds = assertionsBetween(before[state] as number, following);
     let leftCount = 0;
     let depth = 0;
-    const last = until[state] ?? 0;
-    for (let index = from[state] ?? 0; index < last; index++) {
-      stack[depth++] = held[index] ?? 0;
+    const last = until[state] as number;
+    for (let index = from[state] as number; index < last; index++) {
+      stack[depth++] = held[index] as number;
       while (depth > 0) {
-        const at = stack[--depth] ?? 0;
+        const at = stack[--depth] as number;
         if (leftMarks[at] === generation) continue;
         leftMarks[at] = generation;
         const op = ops[at];
         if (op === step.fork) {
-          stack[depth++] = arg[at] ?? 0;
-          stack[depth++] = out[at] ?? 0;
+          stack[depth++] = arg[at] as number;
+          stack[depth++] = out[at] as number;
         } else if (op === step.assert) {
-          if (((arg[at] ?? 0) & ~holds) === 0) stack[depth++] = out[at] ?? 0;
+          if (((arg[at] as number) & ~holds) === 0) stack[depth++] = out[at] as number;
         } else if (op !== step.fail) {
           left[leftCount++] = at;
         }
@@ -231,15 +234,15 @@ export function createAutomaton(programs: readonly Program[], maxStateBytes: num
   }
 
   function advance(state: number, cls: number): number {
-    const leftCount = leave(state, kinds[cls] ?? other);
+    const leftCount = leave(state, kinds[cls] as number);
     begin();
     for (let index = 0; index < leftCount; index++) {
-      const place = left[index] ?? 0;
-      if (ops[place] !== step.rune || (programOf[place] ?? 0) > winner) continue;
-      if (members[(setOf[place] ?? 0) * count + cls] === 1) add(out[place] ?? 0);
+      const place = left[index] as number;
+      if (ops[place] !== step.rune || (programOf[place] as number) > winner) continue;
+      if (members[(setOf[place] as number) * count + cls] === 1) add(out[place] as number);
     }
     const remembered = timesForgotten;
-    const to = settle(kinds[cls] ?? other);
+    const to = settle(kinds[cls] as number);
     // Unless all states were forgotten meanwhile, and this one with them.
     if (timesForgotten === remembered) next[state * count + cls] = to;
     return to;
@@ -247,13 +250,13 @@ export function createAutomaton(programs: readonly Program[], maxStateBytes: num
 
   /** The first program that takes the text when it ends in this state. */
   function accepting(state: number): number {
-    const known = accepts[state] ?? notAsked;
+    const known = accepts[state] as number;
     if (known !== notAsked) return known;
     let first = noProgram;
     const leftCount = leave(state, edge);
     for (let index = 0; index < leftCount; index++) {
-      const place = left[index] ?? 0;
-      if (ops[place] === step.match) first = Math.min(first, programOf[place] ?? 0);
+      const place = left[index] as number;
+      if (ops[place] === step.match) first = Math.min(first, programOf[place] as number);
     }
     const found = first === noProgram ? -1 : first;
     accepts[state] = found;
@@ -268,13 +271,13 @@ export function createAutomaton(programs: readonly Program[], maxStateBytes: num
         let rune = text.charCodeAt(at);
         let cls: number;
         if (rune < 128) {
-          cls = ascii[rune] ?? 0;
+          cls = ascii[rune] as number;
         } else {
-          rune = text.codePointAt(at) ?? rune;
+          rune = text.codePointAt(at) as number;
           if (rune > 0xffff) at += 1;
           cls = classes.classOf(rune);
         }
-        const to = next[state * count + cls] ?? unknown;
+        const to = next[state * count + cls] as number;
         state = to === unknown ? advance(state, cls) : to;
       }
       if (state > 0) return accepting(state);
@@ -287,75 +290,6 @@ export function createAutomaton(programs: readonly Program[], maxStateBytes: num
       return 4 * (next.length + 5 * from.length + held.length);
     },
   };
-}
-
-/** One after the other into one set of tables. */
-function joinPrograms(programs: readonly Program[]) {
-  const places = programs.reduce((sum, { ops }) => sum + ops.length, 0);
-  const ops = new Uint8Array(places);
-  const out = new Int32Array(places);
-  const arg = new Int32Array(places);
-  const programOf = new Int32Array(places);
-  const takes: (Ranges | undefined)[] = [];
-  const starts: number[] = [];
-  let base = 0;
-  programs.forEach((program, index) => {
-    const size = program.ops.length;
-    ops.set(program.ops, base);
-    programOf.fill(index, base, base + size);
-    for (let place = 0; place < size; place++) {
-      out[base + place] = base + (program.out[place] ?? 0);
-      // An assertion's is no place.
-      arg[base + place] = (program.arg[place] ?? 0) + (program.ops[place] === step.fork ? base : 0);
-      takes.push(program.takes[place]);
-    }
-    starts.push(base + program.start);
-    base += size;
-  });
-  return { starts, ops, out, arg, takes, programOf };
-}
-
-/** Numbers the sets of characters that occur, equal ones once; `setOf` by place. */
-function distinctSets(takes: readonly (Ranges | undefined)[]) {
-  const sets: Ranges[] = [];
-  // A counted repetition shares its set: compare the object first, its content only when that is new.
-  const byObject = new Map<Ranges, number>();
-  const byContent = new Map<string, number>();
-  const setOf = new Int32Array(takes.length);
-  takes.forEach((ranges, place) => {
-    if (ranges === undefined) return;
-    let set = byObject.get(ranges);
-    if (set === undefined) {
-      const content = ranges.join();
-      set = byContent.get(content) ?? sets.push(ranges) - 1;
-      byContent.set(content, set);
-      byObject.set(ranges, set);
-    }
-    setOf[place] = set;
-  });
-  return { sets, setOf };
-}
-
-/** Forks from which a program takes whatever follows (`.*` at its end), and the two steps that each leads to. */
-function findEndless(ops: Uint8Array, out: Int32Array, arg: Int32Array, takes: readonly (Ranges | undefined)[]) {
-  const endlessAt = new Uint8Array(ops.length);
-  const endlessPart = new Uint8Array(ops.length);
-  const takesAll = (place: number, fork: number): boolean => {
-    const ranges = takes[place];
-    return out[place] === fork && ranges?.length === 2 && ranges[0] === 0 && ranges[1] === 0x10ffff;
-  };
-  ops.forEach((op, fork) => {
-    if (op !== step.fork) return;
-    // A lazy `.*?` has its two ways the other way round.
-    const ways = [out[fork] ?? 0, arg[fork] ?? 0];
-    const loop = ways.find((place) => takesAll(place, fork));
-    const end = ways.find((place) => ops[place] === step.match);
-    if (loop === undefined || end === undefined) return;
-    endlessAt[fork] = 1;
-    endlessPart[loop] = 1;
-    endlessPart[end] = 1;
-  });
-  return { endlessAt, endlessPart };
 }
 
 function assertionsBetween(preceding: number, following: number): number {

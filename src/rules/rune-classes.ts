@@ -13,7 +13,7 @@ export interface RuneClasses {
   readonly members: Uint8Array;
 }
 
-/** Divides all code points by the given sets of them. */
+/** Divides all code points by the given sets of them. Reads stay within the tables made here (`as number`). */
 export function divideRunes(sets: readonly Ranges[]): RuneClasses {
   const starts = intervalStarts(sets);
   const classes = new Uint16Array(starts.length);
@@ -23,7 +23,7 @@ export function divideRunes(sets: readonly Ranges[]): RuneClasses {
   const members = new Uint8Array(sets.length * count);
   sets.forEach((set, index) => {
     forEachInterval(starts, set, (interval, inside) => {
-      if (inside) members[index * count + (classes[interval] ?? 0)] = 1;
+      if (inside) members[index * count + (classes[interval] as number)] = 1;
     });
   });
 
@@ -32,10 +32,10 @@ export function divideRunes(sets: readonly Ranges[]): RuneClasses {
     let high = starts.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if ((starts[middle] ?? 0) <= rune) low = middle;
+      if ((starts[middle] as number) <= rune) low = middle;
       else high = middle - 1;
     }
-    return classes[low] ?? 0;
+    return classes[low] as number;
   };
   return { count, ascii: Uint16Array.from({ length: 128 }, (_, rune) => classOf(rune)), classOf, members };
 }
@@ -45,8 +45,8 @@ function intervalStarts(sets: readonly Ranges[]): Int32Array {
   const starts = new Set([0]);
   for (const set of sets) {
     for (let at = 0; at < set.length; at += 2) {
-      starts.add(set[at] ?? 0);
-      starts.add((set[at + 1] ?? 0) + 1);
+      starts.add(set[at] as number);
+      starts.add((set[at + 1] as number) + 1);
     }
   }
   return Int32Array.from(starts).sort();
@@ -56,7 +56,7 @@ function intervalStarts(sets: readonly Ranges[]): Int32Array {
 function refine(classes: Uint16Array, starts: Int32Array, set: Ranges): number {
   const renamed = new Map<number, number>();
   forEachInterval(starts, set, (interval, inside) => {
-    const key = (classes[interval] ?? 0) * 2 + (inside ? 1 : 0);
+    const key = (classes[interval] as number) * 2 + (inside ? 1 : 0);
     const name = renamed.get(key) ?? renamed.size;
     renamed.set(key, name);
     classes[interval] = name;
@@ -67,8 +67,8 @@ function refine(classes: Uint16Array, starts: Int32Array, set: Ranges): number {
 function forEachInterval(starts: Int32Array, set: Ranges, visit: (interval: number, inside: boolean) => void): void {
   let at = 0;
   for (let interval = 0; interval < starts.length; interval++) {
-    const first = starts[interval] ?? 0;
-    while (at < set.length && (set[at + 1] ?? 0) < first) at += 2;
-    visit(interval, at < set.length && (set[at] ?? 0) <= first);
+    const first = starts[interval] as number;
+    while (at < set.length && (set[at + 1] as number) < first) at += 2;
+    visit(interval, at < set.length && (set[at] as number) <= first);
   }
 }
