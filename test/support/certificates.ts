@@ -11,7 +11,7 @@ export interface KeyPair {
   readonly key: string;
 }
 
-export interface CertificateRequest {
+interface CertificateRequest {
   /** Subject alternative names as openssl spells them: `DNS:localhost`, `IP:127.0.0.1`. */
   readonly names: string;
   readonly expired?: boolean;

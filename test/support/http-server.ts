@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import type { KeyPair } from './certificates.ts';
 
 /** What a path of the server does. Everything is off unless said. */
-export interface Behaviour {
+interface Behaviour {
   /** Its bytes, or how many bytes of `patternOf` it has. */
   readonly body?: Uint8Array | number;
   readonly etag?: string;
@@ -34,7 +34,7 @@ export interface Behaviour {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface LoggedRequest {
+interface LoggedRequest {
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
   /** Of the answer. */

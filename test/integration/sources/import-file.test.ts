@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { openImport } from '../../../src/sources/import-file.ts';
+import type { OpenImport } from '../../../src/sources/types.ts';
 import { collect } from '../../support/collect.ts';
 import { patternOf } from '../../support/http-server.ts';
 
@@ -24,7 +25,8 @@ async function folders() {
 }
 
 const read = async (folder: string, path: string) => collect((await openImport(folder, path, never)).bytes);
-const open = (folder: string, path: string) => openImport(folder, path, never);
+const source: OpenImport = openImport;
+const open = (folder: string, path: string) => source(folder, path, never);
 
 test('a file arrives whole, with its size and a revision that an edit changes', async () => {
   const { folder } = await folders();
