@@ -104,6 +104,13 @@ export interface StoreWriter {
   /** What was last committed, as this writer knows it. */
   readonly snapshot: Snapshot;
   /**
+   * Paths of the last revision that the plain tree could not be given, with the reason for people. Guests are served all
+   * the same. Tried again with each publication, also one that changes nothing.
+   */
+  readonly blocked: ReadonlyMap<ObjectKey, ReadonlyMap<ContentPath, string>>;
+  /** Why the plain trees as a whole lag behind the last revision; undefined when they do not. */
+  readonly treeTrouble: Error | undefined;
+  /**
    * Hashes while writing to `tmp/`, then moves to `blobs/`. Throws `TooLarge` or `DigestMismatch` and keeps nothing;
    * `StoreUnavailable` (errno name in the message) for trouble with the file system.
    */

@@ -1,0 +1,238 @@
+import { readFileSync, renameSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type ContentPath, parseContentPath } from '../core/content-path.ts';
+import type { Digest } from '../core/digest.ts';
+import type { ObjectKey } from '../core/names.ts';
+import { errnoOf } from '../lib/errors.ts';
+import { canonicalJson } from './canonical.ts';
+import { syncAll, temporaryName, writeNew } from './durable.ts';
+import { attemptNow, storeFailure } from './failure.ts';
+import { type Fields, fieldsOf, parseJson } from './fields.ts';
+import { storeFormat } from './format.ts';
+import type { Layout } from './layout.ts';
+import {
+  copyBlob,
+  digestOfPlain,
+  discard,
+  lookAt,
+  makeFolders,
+  placeNew,
+  placeOver,
+  pruneFolders,
+} from './plain-file.ts';
+import type { Parts } from './snapshot.ts';
+import { plainRoot, planTree, type Removal, type TreePlan, visibleDigest, type Write } from './tree-plan.ts';
+import { find } from './trie.ts';
+
+/** Milliseconds for which the plain tree may keep everybody else waiting. */
+const turn = 10;
+
+/** `tree.json`: which revision the plain trees show. */
+export interface TreeState {
+  /** 0: nothing was ever written. */
+  readonly seq: number;
+  /** What the revision holds and the tree does not; tried again with each publication. */
+  readonly blocked: readonly BlockedWrite[];
+  /** Files of ours that could not be removed. */
+  readonly leftovers: readonly Removal[];
+}
+
+export interface BlockedWrite {
+  readonly repository: ObjectKey;
+  readonly root: string;
+  readonly path: ContentPath;
+  /** What of ours lies there all the while; null for nothing. */
+  readonly was: Digest | null;
+  /** For people. */
+  readonly reason: string;
+}
+
+/**
+ * Whether a digest may be ours at a path although the last whole tree says otherwise: a writer that was stopped between
+ * its commit and the end of its work on the tree leaves files of later revisions behind.
+ */
+export type MayBeOurs = (root: string, path: ContentPath, digest: Digest) => Promise<boolean>;
+
+/**
+ * Brings the plain trees from one revision to another. Never touches what we did not write: a file counts as ours while
+ * its bytes are those that a revision since `state.seq` puts there. Returns the new state, which is on disk.
+ */
+export async function applyTree(
+  layout: Layout,
+  state: TreeState,
+  before: Parts | undefined,
+  after: Parts,
+  seq: number,
+  mayBeOurs: MayBeOurs,
+): Promise<TreeState> {
+  const plan = asItLies(planTree(before, after), state, after);
+  if (plan.writes.length === 0 && plan.removals.length === 0 && state.seq === seq) return state;
+
+  const touched = new Set<string>();
+  const leftovers: Removal[] = [];
+  const blocked: BlockedWrite[] = [];
+  const known = new Set<string>();
+  const rest = resting();
+
+  for (const removal of plan.removals) {
+    await rest();
+    if (!(await remove(removal))) leftovers.push(removal);
+  }
+  for (const { root, path } of plan.removals) touched.add(pruneFolders(layout.folder, root, path, plan.roots));
+  for (const write of plan.writes) {
+    await rest();
+    const reason = await put(write, write.was === undefined && !plan.again.has(write));
+    const { repository, root, path, was } = write;
+    if (reason !== undefined) blocked.push({ repository, root, path, was: was ?? null, reason });
+  }
+  await syncAll(layout, touched);
+  const next: TreeState = { seq, blocked, leftovers };
+  if (canonicalJson(next) !== canonicalJson(state)) writeTreeState(layout, next);
+  return next;
+
+  /** False: it has to be tried again. */
+  async function remove({ root, path, was }: Removal): Promise<boolean> {
+    try {
+      const found = lookAt(layout.folder, root, path, new Set());
+      if (found.kind !== 'file') return true;
+      const digest = await digestOfPlain(found.path);
+      if (digest === undefined || (digest !== was && !(await mayBeOurs(root, path, digest)))) return true;
+      unlinkSync(found.path);
+      return true;
+    } catch {
+      // Whatever the file system has against it, it may not have next time: kept in `leftovers`.
+      return false;
+    }
+  }
+
+  /** The reason why it could not be done. */
+  async function put({ root, path, digest, was }: Write, isNew: boolean): Promise<string | undefined> {
+    const target = join(layout.folder, root, path);
+    const temporary = temporaryName(layout);
+    try {
+      const onTheWay = makeFolders(layout.folder, root, path, known, touched);
+      if (onTheWay.kind === 'obstacle') return inTheWay(onTheWay.what);
+      if (isNew) {
+        copyBlob(layout.blob(digest), temporary);
+        if (placeNew(temporary, target)) return touch(target);
+        discard(temporary);
+      }
+      const found = lookAt(layout.folder, root, path, known);
+      if (found.kind === 'obstacle') return inTheWay(found.what);
+      if (found.kind === 'file') {
+        const lying = await digestOfPlain(found.path);
+        if (lying === digest) return undefined;
+        if (lying === undefined || (lying !== was && !(await mayBeOurs(root, path, lying)))) return foreign(root, path);
+      }
+      copyBlob(layout.blob(digest), temporary);
+      if (found.kind === 'file') placeOver(temporary, target);
+      else if (!placeNew(temporary, target)) return foreign(root, path);
+      return touch(target);
+    } catch (thrown) {
+      return storeFailure(thrown, 'write', `${root}${path}`).message;
+    } finally {
+      if (!touched.has(target)) discard(temporary);
+    }
+  }
+
+  function touch(target: string): undefined {
+    touched.add(target);
+  }
+}
+
+/**
+ * The plan, corrected by what an earlier one could not do: at a blocked path lies what lay there before, or nothing of ours.
+ */
+function asItLies(plan: TreePlan, state: TreeState, after: Parts): TreePlan & { readonly again: ReadonlySet<Write> } {
+  if (state.blocked.length === 0 && state.leftovers.length === 0) return { ...plan, again: new Set() };
+  const blocked = new Map(state.blocked.map((write) => [fileOf(write), write]));
+  const planned = new Set(plan.writes.map(fileOf));
+  const writes = plan.writes.map((write) => {
+    const earlier = blocked.get(fileOf(write));
+    return earlier === undefined ? write : { ...write, was: earlier.was ?? undefined };
+  });
+  const removals = plan.removals.flatMap((removal) => {
+    const earlier = blocked.get(fileOf(removal));
+    if (earlier === undefined) return [removal];
+    return earlier.was === null ? [] : [{ ...removal, was: earlier.was }];
+  });
+  const retries = state.blocked.flatMap(({ repository, root, path, was }) => {
+    const part = after.repositories.get(repository);
+    const digest = plainRoot(part?.row) === root && part ? visibleDigest(find(part.catalog, path)) : undefined;
+    if (digest === undefined || planned.has(fileOf({ root, path }))) return [];
+    return [{ repository, root, path, digest, was: was ?? undefined }];
+  });
+  return {
+    removals: [...removals, ...state.leftovers],
+    writes: [...writes, ...retries],
+    roots: plan.roots,
+    again: new Set(retries),
+  };
+}
+
+function fileOf({ root, path }: { readonly root: string; readonly path: ContentPath }): string {
+  return `${root}${path}`;
+}
+
+export function inTheWay(what: string): string {
+  return `${what} is in the way in the plain tree; move it away, or choose another path`;
+}
+
+export function foreign(root: string, path: ContentPath): string {
+  return `${root}${path} in the plain tree holds a file that was not written from here, or was edited since; move it away, or choose another path`;
+}
+
+/** Lets others run now and then. */
+export function resting(): () => Promise<void> {
+  let ends = performance.now() + turn;
+  return async () => {
+    if (performance.now() < ends) return;
+    await nextTurn();
+    ends = performance.now() + turn;
+  };
+}
+
+/** A state that is missing or unreadable counts as seq 0: then every revision in the history may have written what lies there. */
+export function readTreeState(layout: Layout): TreeState {
+  const none: TreeState = { seq: 0, blocked: [], leftovers: [] };
+  try {
+    const fields = fieldsOf(parseJson(readFileSync(layout.tree, 'utf8'), layout.tree), layout.tree);
+    return {
+      seq: fields.count('seq'),
+      blocked: fields.list('blocked').map((raw) => blockedFrom(fieldsOf(raw, layout.tree))),
+      leftovers: fields.list('leftovers').map((raw) => removalFrom(fieldsOf(raw, layout.tree))),
+    };
+  } catch (thrown) {
+    if (errnoOf(thrown) === undefined || errnoOf(thrown) === 'ENOENT') return none;
+    throw storeFailure(thrown, 'read', layout.tree);
+  }
+}
+
+function blockedFrom(fields: Fields): BlockedWrite {
+  const { root, path } = placeFrom(fields);
+  const was = fields.raw.was === null ? null : fields.digest('was');
+  return { repository: fields.text('repository'), root, path, was, reason: fields.text('reason') };
+}
+
+function removalFrom(fields: Fields): Removal {
+  return { ...placeFrom(fields), was: fields.digest('was') };
+}
+
+function placeFrom(fields: Fields): { readonly root: string; readonly path: ContentPath } {
+  return { root: fields.text('root'), path: parseContentPath(fields.text('path')) };
+}
+
+/** Not forced onto disk: an older state only makes the next writer look again at what it names. */
+function writeTreeState(layout: Layout, state: TreeState): void {
+  const temporary = temporaryName(layout);
+  try {
+    attemptNow('write', layout.tree, () => {
+      writeNew(temporary, `${canonicalJson({ format: storeFormat, ...state })}\n`, 0o600);
+      renameSync(temporary, layout.tree);
+    });
+  } catch (thrown) {
+    discard(temporary);
+    throw thrown;
+  }
+}

@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { errnoOf, GuestStoreError } from '../lib/errors.ts';
+import type { Layout } from './layout.ts';
+
+const mebibyte = 1024 * 1024;
+/** Bytes: the reserve grows in steps, so that it is not rewritten with every VM. */
+const step = 256 * 1024;
+
+/**
+ * Space that is taken beforehand, so that a change of settings (a revocation above all) and the status that says so still
+ * find room when content has filled the file system.
+ */
+export interface Reserve {
+  /** Takes 1 MiB and twice `settings` bytes, or as much of it as there is. Never throws: having less is not a failure yet. */
+  hold(settings: number): void;
+  /** Runs a task; when it fails for want of space, gives the reserve up and runs it once more. */
+  spend<T>(task: () => Promise<T>): Promise<T>;
+}
+
+export function createReserve(layout: Layout): Reserve {
+  let held = statSync(layout.reserve, { throwIfNoEntry: false })?.size ?? 0;
+
+  return {
+    hold(settings) {
+      const wanted = Math.ceil((mebibyte + 2 * settings) / step) * step;
+      if (held < wanted) held = grow(layout.reserve, held, wanted);
+    },
+    async spend(task) {
+      try {
+        return await task();
+      } catch (thrown) {
+        if (held === 0 || !isFull(thrown)) throw thrown;
+      }
+      await rm(layout.reserve, { force: true });
+      held = 0;
+      return await task();
+    },
+  };
+}
+
+/** Random bytes, since a file system that compresses would take no space for zeros. Returns how long the file is now. */
+function grow(path: string, from: number, to: number): number {
+  let length = from;
+  try {
+    const file = openSync(path, 'a', 0o600);
+    try {
+      for (const block = randomBytes(mebibyte); length < to; )
+        length += writeSync(file, block, 0, Math.min(mebibyte, to - length));
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // The file system is full: what could be taken is held, the rest is tried again after the next commit.
+  }
+  return length;
+}
+
+function isFull(thrown: unknown): boolean {
+  const cause = thrown instanceof GuestStoreError ? thrown.cause : thrown;
+  return (
+    ['ENOSPC', 'EDQUOT'].includes(errnoOf(cause) ?? '') ||
+    (cause instanceof Error && /No space left/.test(cause.message))
+  );
+}
