@@ -128,6 +128,8 @@ const explanations: readonly { readonly when: RegExp; readonly fault: string; re
     instead: String.raw`close it, or write \[ for the character`,
   },
   { when: /^missing argument/, fault: 'nothing to repeat', instead: 'write ".*" where a shell would have "*"' },
+  // Go takes such a brace for a character; this engine does not, so that we are stricter than the API server here.
+  { when: /^\{[*+?{]/, fault: '"{" begins no repetition', instead: String.raw`write \{ for the character` },
   { when: /^invalid nested repetition/, fault: 'repetition of a repetition', instead: 'keep one of them' },
   {
     when: /^invalid repeat count/,

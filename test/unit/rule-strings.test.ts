@@ -31,6 +31,7 @@ describe('a rule that searches is written for a reader who matches the whole pat
     { pattern: '.*\\\\.*', exported: '.*\\\\.*' },
     { pattern: '.*a|b.*', exported: '.*(?:.*a|b.*).*' },
     { pattern: '.*\\Qa.*', exported: '.*(?:.*\\Qa.*\\E).*' },
+    { pattern: '.*(?-s)a.*', exported: '.*(?:.*(?-s)a.*).*' },
     { pattern: '\\Qa\\Eb', exported: '.*(?:\\Qa\\Eb).*' },
     { pattern: '\\\\Qa', exported: '.*(?:\\\\Qa).*' },
     { pattern: '\\Qa\\Eb\\Q)', exported: '.*(?:\\Qa\\Eb\\Q)\\E).*' },
@@ -39,7 +40,7 @@ describe('a rule that searches is written for a reader who matches the whole pat
     expect(grant).toBe(exported);
     const search = compilePattern(pattern, 'Search');
     const read = compilePattern(grant, 'Whole');
-    for (const path of ['/a', '/secret/x', '/b/a/c', 'a.*', '/x/a).b', '.', '/\\Qa', '/abz)']) {
+    for (const path of ['/a', '/secret/x', '/b/a/c', 'a.*', '/x/a).b', '.', '/\\Qa', '/abz)', 'a\nb']) {
       expect([path, read.matches(path)]).toEqual([path, search.matches(path)]);
     }
   });

@@ -87,6 +87,7 @@ describe('a pattern is refused, with the way out, when it', () => {
     { pattern: '[', says: ['"[" is not closed'] },
     { pattern: '*.exe', says: ['nothing to repeat: "*" at character 1', '".*"'] },
     { pattern: 'a**', says: ['repetition of a repetition: "**" at character 2'] },
+    { pattern: 'a{+', says: ['"{" begins no repetition: "{+" at character 2', String.raw`\{`] },
     { pattern: 'a++', says: ['possessive', '"++" at character 2', 'leave them out'] },
     { pattern: '(?>a)', says: ['atomic', '"(?>" at character 1'] },
     { pattern: '/a(?=b)', says: ['look-around', '"(?=" at character 3', 'deny rule'] },
