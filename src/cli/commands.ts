@@ -1,0 +1,197 @@
+import type { Log } from '../lib/log.ts';
+import { type Flag, readNamedFolders, type Values } from './flags.ts';
+import type { ExitCode, Io } from './io.ts';
+
+export interface Command {
+  readonly summary: string;
+  /** What stands behind the name, without flags. */
+  readonly positionals: readonly string[];
+  readonly flags: readonly Flag[];
+  /** Loads what the command needs, and nothing else. */
+  run(values: Values, context: Context): Promise<ExitCode>;
+}
+
+export interface Context {
+  readonly io: Io;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  /** Made when it is first asked for: short commands load no logger. */
+  log(level: string): Promise<Log>;
+}
+
+const datastore: Flag = {
+  name: 'datastore',
+  value: '[NAME=]DIR',
+  many: true,
+  required: true,
+  help: 'folder of a datastore, and the name by which repositories call it ("default" if left out)',
+};
+const runDir: Flag = {
+  name: 'run-dir',
+  value: 'DIR',
+  required: true,
+  help: 'folder of the sockets at which VMs are met',
+};
+const host: Flag = { name: 'host', value: 'NAME', help: 'name of this host in GuestVM.spec.host' };
+const importDir: Flag = {
+  name: 'import-dir',
+  value: '[NAMESPACE=]DIR',
+  many: true,
+  help: 'folder from which items with a file source are taken; without a namespace, for all of them',
+};
+const socketRoot: Flag = {
+  name: 'socket-root',
+  value: 'NAMESPACE=DIR',
+  many: true,
+  help: 'folder below which GuestVMs of a namespace may name sockets by absolute paths',
+};
+const logDir: Flag = {
+  name: 'log-dir',
+  value: 'DIR',
+  help: 'folder of gstored.log and the vmware.log of each VM (default: RUN_DIR/log)',
+};
+const metrics: Flag = {
+  name: 'metrics',
+  value: 'ADDR',
+  help: 'serve /metrics, /healthz and /readyz at [HOST]:PORT; no port opens without it',
+};
+const logLevel: Flag = { name: 'log-level', value: 'LEVEL', default: 'info', help: 'debug, info, warn or error' };
+
+export const commands: Readonly<Record<string, Command>> = {
+  up: {
+    summary: 'operator and daemon in one process, from a folder of manifests, without a cluster',
+    positionals: [],
+    flags: [
+      { name: 'manifests', value: 'DIR', required: true, help: 'folder of the resources, as YAML or JSON' },
+      datastore,
+      runDir,
+      host,
+      importDir,
+      socketRoot,
+      logDir,
+      metrics,
+      logLevel,
+      { name: 'once', help: 'apply, print status and end; exit 0 only if everything is Ready' },
+    ],
+    run: async (values, { io, environment, version }) =>
+      (await import('./up.ts')).runUp(
+        {
+          manifests: values.text('manifests'),
+          datastores: readNamedFolders('datastore', values.list('datastore')),
+          runDir: values.text('run-dir'),
+          host: values.optional('host'),
+          importFolders: readImportFolders(values.list('import-dir')),
+          socketRoots: readRoots(values.list('socket-root')),
+          logDir: values.optional('log-dir'),
+          logLevel: values.text('log-level'),
+          metrics: values.optional('metrics'),
+          once: values.on('once'),
+          version,
+          environment,
+        },
+        io,
+      ),
+  },
+  daemon: {
+    summary: 'gstored: serves the VMs of one host from the datastore',
+    positionals: [],
+    flags: [datastore, { ...host, required: true }, runDir, socketRoot, logDir, metrics, logLevel],
+    run: async (values, { io, log, version }) => {
+      const { runDaemon } = await import('./daemon.ts');
+      const options = {
+        datastores: readNamedFolders('datastore', values.list('datastore')),
+        host: values.text('host'),
+        runDir: values.text('run-dir'),
+        socketRoots: readRoots(values.list('socket-root')),
+        logDir: values.optional('log-dir'),
+        metrics: values.optional('metrics'),
+        version,
+      };
+      await runDaemon(options, await log(values.text('log-level')), io.signal);
+      return 0;
+    },
+  },
+  plugin: {
+    summary: 'in a guest: takes requests of GuestStore clients and passes them to the host',
+    positionals: [],
+    flags: [
+      { name: 'channel', value: 'CHANNEL', required: true, help: 'the way to the host: unix:PATH' },
+      {
+        name: 'pipe',
+        value: 'PATH',
+        default: '/var/run/vmware/guestStorePipe',
+        help: 'socket at which clients are met',
+      },
+      { name: 'admin-only', help: 'let only administrators of the guest connect' },
+      { name: 'max-connections', value: 'N', default: '8', help: 'clients at once, the one being served included' },
+      {
+        name: 'client-recv-timeout',
+        value: 'SECONDS',
+        default: '3',
+        help: 'how long a client may take for its request',
+      },
+      {
+        name: 'conn-timeout',
+        value: 'SECONDS',
+        default: '900',
+        help: 'how long nothing may happen on the way to the host',
+      },
+      logLevel,
+    ],
+    run: async (values, { io, log }) => {
+      const { runPlugin } = await import('./plugin.ts');
+      const options = {
+        channel: values.text('channel'),
+        pipe: values.text('pipe'),
+        adminOnly: values.on('admin-only'),
+        maxConnections: values.whole('max-connections'),
+        clientRecvTimeout: values.whole('client-recv-timeout'),
+        connTimeout: values.whole('conn-timeout'),
+      };
+      await runPlugin(options, await log(values.text('log-level')), io.signal);
+      return 0;
+    },
+  },
+  getcontent: {
+    summary: 'in a guest: fetches one file',
+    positionals: ['CONTENT_PATH', 'FILE'],
+    flags: [
+      { name: 'pipe', value: 'PATH', help: "the plugin's socket (default: /var/run/vmware/guestStorePipe)" },
+      { name: 'channel', value: 'CHANNEL', help: 'the way to the host, without a plugin: unix:PATH' },
+    ],
+    run: async (values, { io }) => {
+      const { runGetContent } = await import('./getcontent.ts');
+      const [contentPath = '', file = ''] = values.positionals;
+      return await runGetContent(
+        { contentPath, file, pipe: values.optional('pipe'), channel: values.optional('channel') },
+        io,
+      );
+    },
+  },
+  validate: {
+    summary: 'says what the API server would refuse in manifests, and warns of what would be in vain',
+    positionals: ['FILE|DIR...'],
+    flags: [{ name: 'strict', help: 'exit with 1 for warnings too' }],
+    run: async (values, { io }) =>
+      (await import('./validate.ts')).runValidate({ paths: values.positionals, strict: values.on('strict') }, io),
+  },
+};
+
+/** `DIR` alone is for every namespace. */
+function readImportFolders(values: readonly string[]): ReadonlyMap<string, string> {
+  const named = readNamedFolders(
+    'import-dir',
+    values.map((value) => (value.includes('=') ? value : `*=${value}`)),
+  );
+  return new Map([...named].map(([namespace, folder]) => [namespace === '*' ? '' : namespace, folder]));
+}
+
+function readRoots(values: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const pairs = values.flatMap((value) => [...readNamedFolders('socket-root', [value])]);
+  return new Map(
+    [...Map.groupBy(pairs, ([namespace]) => namespace)].map(([namespace, all]) => [
+      namespace,
+      all.map(([, folder]) => folder),
+    ]),
+  );
+}

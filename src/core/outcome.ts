@@ -1,0 +1,80 @@
+import type { ErrorCode, GuestStoreError } from '../lib/errors.ts';
+import type { Digest } from './digest.ts';
+import type { ObjectKey, ObjectRef } from './names.ts';
+
+/** Reasons of conditions: a failure's code, or one of these. Each is explained in docs/reasons.md. */
+export type Reason =
+  | ErrorCode
+  | 'Served'
+  | 'Published'
+  | 'Suspended'
+  | 'Fetching'
+  | 'Publishing'
+  | 'WaitingForHosts'
+  | 'DatastoreNotFound'
+  | 'RepositoryNotFound'
+  | 'RepositoryNotReady'
+  | 'RepositoryAmbiguous'
+  | 'ReferenceNotPermitted'
+  | 'Effective'
+  | 'Programmed'
+  | 'Disabled'
+  | 'Heartbeat'
+  | 'HeartbeatMissing';
+
+/** Why an object's desired state is not the published one. */
+export interface Failure {
+  readonly reason: Reason;
+  readonly message: string;
+  /** True: only a change by the user helps. */
+  readonly terminal: boolean;
+}
+
+export function failureOf(error: GuestStoreError): Failure {
+  return { reason: error.code, message: error.message, terminal: error.terminal };
+}
+
+/** What came of one object in the publisher's last pass over it. */
+export interface Outcome {
+  readonly generation: number;
+  /** The revision since which everything that this generation asks for is published; undefined while it is not. */
+  readonly seq: number | undefined;
+  /** It was published already when this operator started. */
+  readonly inherited: boolean;
+  readonly failure: Failure | undefined;
+  readonly suspended: boolean;
+  /** Fields that this version accepts but does not act on yet. */
+  readonly notSupported: readonly string[];
+}
+
+export interface ItemOutcome extends Outcome {
+  readonly repository: ObjectKey | undefined;
+  /** Bytes that are on their way, where something is being fetched. */
+  readonly fetching: boolean;
+  /** What guests get at the path now, whichever generation it came from. */
+  readonly served: { readonly digest: Digest; readonly size: number; readonly sensitive: boolean } | undefined;
+  /** What the source gave for this generation, and trouble in asking it again. */
+  readonly sourceRevision: string | undefined;
+  readonly sourceFailure: Failure | undefined;
+}
+
+export interface RepositoryOutcome extends Outcome {
+  readonly items: number;
+  readonly bytes: number;
+}
+
+export interface PolicyOutcome extends Outcome {
+  /** How many VMs it selects. */
+  readonly matched: number;
+}
+
+export interface VmOutcome extends Outcome {
+  readonly repository: ObjectKey | undefined;
+  readonly host: string;
+  readonly enabled: boolean;
+  readonly ruleSet: Digest | undefined;
+  readonly grants: number;
+  readonly denies: number;
+  readonly policies: readonly (ObjectRef & { readonly generation: number })[];
+  readonly exported: { readonly grant: string; readonly deny: string } | undefined;
+}

@@ -1,0 +1,87 @@
+import type { Log } from '../lib/log.ts';
+import type { FetchHttp, OpenImport } from '../sources/types.ts';
+import type { StoreWriter } from '../store/types.ts';
+import { createContents } from './contents.ts';
+import { createFetcher } from './fetcher.ts';
+import { createHostReports } from './host-reports.ts';
+import { createPublisher, type Publisher } from './publisher.ts';
+import { createReporter } from './reporter.ts';
+import { createStatuses } from './statuses.ts';
+import type { StatusSink, World } from './types.ts';
+
+export interface OperatorOptions {
+  readonly world: World;
+  readonly sink: StatusSink;
+  /** By the name that repositories use. The caller closes them, after the operator. */
+  readonly writers: ReadonlyMap<string, StoreWriter>;
+  /** Import folder by namespace; `''` is for all, where a namespace has none of its own. */
+  readonly importFolders: ReadonlyMap<string, string>;
+  readonly fetchHttp: FetchHttp;
+  readonly openImport: OpenImport;
+  readonly now: () => Date;
+  readonly log: Log;
+}
+
+/** resource -> desired state -> plan -> apply -> status, until the signal aborts. */
+export interface Operator {
+  readonly publisher: Publisher;
+  /** Throws `Superseded` when another operator took over a datastore. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Everything observed so far is published, acknowledged by who is alive, and said in status. */
+  settled(): Promise<void>;
+}
+
+/** How many sources are fetched at once. */
+const transfers = 8;
+
+export function createOperator(options: OperatorOptions, signal: AbortSignal): Operator {
+  const { world, sink, writers, log, now } = options;
+  const fetcher = createFetcher({
+    fetchHttp: options.fetchHttp,
+    concurrency: transfers,
+    log,
+    onSettled: (item) => publisher.touch('ContentItem', item),
+    signal,
+  });
+  const contents = createContents({
+    world,
+    fetcher,
+    openImport: options.openImport,
+    importFolders: options.importFolders,
+  });
+  const publisher = createPublisher({
+    world,
+    writers,
+    contents,
+    now,
+    log,
+    onOutcome: (kind, key) => reporter.touch(kind, key),
+  });
+  const reports = createHostReports(writers);
+  const progressOf = (item: string) => fetcher.state(item)?.progress;
+  const statuses = createStatuses({ world, publisher, reports, progressOf, now });
+  const reporter = createReporter({ world, publisher, statuses, reports, sink, now, log });
+  world.onChange((kind, key) => publisher.touch(kind, key));
+  return {
+    publisher,
+    run: async (stop) => {
+      // Whichever ends first ends the other: a publisher that was superseded must not be reported on.
+      const ended = new AbortController();
+      const both = AbortSignal.any([stop, ended.signal]);
+      const running = [publisher.run(both), reporter.run(both)];
+      try {
+        await Promise.race(running);
+      } finally {
+        ended.abort();
+        await Promise.allSettled(running);
+      }
+      await Promise.all(running);
+    },
+    settled: async () => {
+      await publisher.settled();
+      await fetcher.settled();
+      await publisher.settled();
+      await reporter.settled();
+    },
+  };
+}
