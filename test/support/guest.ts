@@ -94,12 +94,10 @@ async function startPluginIn(namespace: Namespace, options: GuestOptions): Promi
     });
   }
   const exited = once(plugin, 'exit').then(([code]: (number | null)[]) => code ?? null);
-  const pluginPid = await eventually(async () => {
-    if (plugin.exitCode !== null) throw new Error(`the plugin exited with ${plugin.exitCode}: ${log}`);
-    return log.includes('plugin ready') ? childOf(plugin) : undefined;
-  }).catch((error: unknown) => {
-    throw new Error(`the plugin did not become ready: ${log}`, { cause: error });
-  });
+  const ready = async (): Promise<boolean | undefined> =>
+    plugin.exitCode !== null ? false : log.includes('plugin ready') || undefined;
+  if (!(await eventually(ready))) throw new Error(`the plugin exited with ${plugin.exitCode}: ${log}`);
+  const pluginPid = await eventually(() => childOf(plugin));
 
   const run: Guest['run'] = async (command, { user } = {}) => {
     const process = namespace.start([...asUser(user), ...command]);
@@ -190,7 +188,7 @@ async function startNamespace(user: number | undefined): Promise<Namespace> {
     ...outside,
     'nsenter',
     ...(unprivileged ? ['--user', '--preserve-credentials'] : []),
-    ...['--target', String(target), '--mount', '--pid', '--'],
+    ...['--target', String(target), '--mount', '--pid', `--wd=${root}`, '--'],
   ];
   const environment = { ...process.env };
   // A home that the user cannot write would keep the command from being prepared.
@@ -198,7 +196,7 @@ async function startNamespace(user: number | undefined): Promise<Namespace> {
   return {
     start: (inside) => {
       const [program = '', ...rest] = [...enter, ...inside];
-      return spawn(program, rest, { cwd: root, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+      return spawn(program, rest, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     },
     end: async () => {
       holder.stdin.destroy();
@@ -213,8 +211,11 @@ async function childOf(parent: ChildProcess): Promise<number | undefined> {
   return children === '' ? undefined : Number.parseInt(children, 10);
 }
 
+/** With the system's own programs: those of our PATH may lie in a home that the user cannot enter. */
 function asUser(user: number | undefined): readonly string[] {
-  return user === undefined ? [] : ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups'];
+  if (user === undefined) return [];
+  const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  return ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', 'env', path];
 }
 
 /** Where the plugin listens inside a guest. */
