@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, renameSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, renameSync, statSync } from 'node:fs';
 import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest } from '../core/digest.ts';
 import { GuestStoreError } from '../lib/errors.ts';
 import { digestOf } from './canonical.ts';
-import { syncAll, temporaryName, writeNew } from './durable.ts';
+import { syncAll, writeNew } from './durable.ts';
 import { attempt, attemptNow, storeFailure } from './failure.ts';
 import type { Layout } from './layout.ts';
 import type { Blob, Limits } from './types.ts';
@@ -23,6 +23,8 @@ export interface Blobs {
   has(digest: Digest): Promise<boolean>;
   /** Brings onto disk what was put since, as far as it is named here, together with `files`. */
   sync(digests: Iterable<Digest>, files: readonly string[]): Promise<void>;
+  /** Whether this process has just put them, so that there is no need to look. */
+  isFresh(digest: Digest): boolean;
 }
 
 /**
@@ -57,7 +59,7 @@ export function createBlobs(layout: Layout, trusted: Iterable<Digest>): Blobs {
     confirm(blob.digest, limits);
     if (isThere(blob.digest, blob.size)) return limits.sensitive === true ? hide(blob) : blob;
     const path = layout.blob(blob.digest);
-    const temporary = temporaryName(layout);
+    const temporary = layout.temporary();
     const write = () => {
       attemptNow('write', temporary, () => writeNew(temporary, bytes, modeOf(limits)));
       attemptNow('write', path, () => renameSync(temporary, path));
@@ -74,7 +76,7 @@ export function createBlobs(layout: Layout, trusted: Iterable<Digest>): Blobs {
     limits: Limits,
     signal: AbortSignal,
   ): Promise<Blob> {
-    const temporary = temporaryName(layout);
+    const temporary = layout.temporary();
     return await keepNothing(temporary, async () => {
       const blob = await writeHashed(temporary, head, rest, modeOf(limits));
       throwIfAborted(signal);
@@ -121,8 +123,7 @@ export function createBlobs(layout: Layout, trusted: Iterable<Digest>): Blobs {
 
   async function has(digest: Digest): Promise<boolean> {
     const path = layout.blob(digest);
-    const found = attemptNow('look at', path, () => statSync(path, { throwIfNoEntry: false }));
-    if (found === undefined) {
+    if (!existsSync(path)) {
       proven.delete(digest);
       return false;
     }
@@ -155,7 +156,7 @@ export function createBlobs(layout: Layout, trusted: Iterable<Digest>): Blobs {
     for (const digest of due) unsynced.delete(digest);
   }
 
-  return { put, has, sync };
+  return { put, has, sync, isFresh: (digest) => unsynced.has(digest) };
 }
 
 function modeOf(limits: Limits): number {

@@ -1,24 +1,17 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { link, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../lib/errors.ts';
 import { attempt, storeFailure, unlessMissing } from './failure.ts';
 import type { Layout } from './layout.ts';
 import { createLimit } from './limit.ts';
-import { temporaryPrefix } from './process-mark.ts';
 
 const run = promisify(execFile);
 
 /** From so many files on, one sync of the whole file system is cheaper than one for each. */
 const many = 48;
-
-/** A new name below `tmp/`, telling whose it is. */
-export function temporaryName(layout: Layout): string {
-  return join(layout.tmp, `${temporaryPrefix()}${randomBytes(8).toString('hex')}`);
-}
 
 /** Makes `path` hold the bytes, or leaves it as it was; on disk when it returns. */
 export async function replaceDurable(
@@ -80,7 +73,7 @@ async function withTemporary<T>(
   mode: number,
   place: (temporary: string) => Promise<T>,
 ): Promise<T> {
-  const temporary = temporaryName(layout);
+  const temporary = layout.temporary();
   return await attempt('write', path, async () => {
     try {
       await writeSynced(temporary, bytes, mode);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Digest, hexOf } from '../core/digest.ts';
 import { GuestStoreError } from '../lib/errors.ts';
+import { createTemporaries } from './temporary.ts';
 
 /** Where everything lies in one datastore. Docs: datastore.md, "Files". */
 export interface Layout {
@@ -19,6 +20,8 @@ export interface Layout {
   readonly documents: string;
   readonly quarantine: string;
   readonly tmp: string;
+  /** A new name in `tmp`. */
+  temporary(): string;
   /** How far the plain trees have come. */
   readonly tree: string;
   /** Space kept for settings. */
@@ -30,6 +33,7 @@ export function layoutOf(folder: string): Layout {
   const objects = join(store, 'objects');
   const blobs = join(store, 'blobs', 'sha256');
   const commits = join(store, 'commits');
+  const tmp = join(store, 'tmp');
   return {
     folder,
     store,
@@ -38,13 +42,14 @@ export function layoutOf(folder: string): Layout {
     commit: (seq) => join(commits, String(seq)),
     head: join(store, 'HEAD'),
     objects,
-    object: (digest) => join(objects, hexOf(digest).slice(0, 2), hexOf(digest)),
+    object: (digest) => `${objects}/${hexOf(digest).slice(0, 2)}/${hexOf(digest)}`,
     blobs,
-    blob: (digest) => join(blobs, hexOf(digest).slice(0, 2), hexOf(digest).slice(2)),
+    blob: (digest) => `${blobs}/${hexOf(digest).slice(0, 2)}/${hexOf(digest).slice(2)}`,
     hosts: join(store, 'hosts'),
     documents: join(store, 'status'),
     quarantine: join(store, 'quarantine'),
-    tmp: join(store, 'tmp'),
+    tmp,
+    temporary: createTemporaries(tmp),
     tree: join(store, 'tree.json'),
     reserve: join(store, 'reserve'),
   };

@@ -6,7 +6,7 @@ import type { Digest } from '../core/digest.ts';
 import type { ObjectKey } from '../core/names.ts';
 import { errnoOf } from '../lib/errors.ts';
 import { canonicalJson } from './canonical.ts';
-import { syncAll, temporaryName, writeNew } from './durable.ts';
+import { syncAll, writeNew } from './durable.ts';
 import { attemptNow, storeFailure } from './failure.ts';
 import { type Fields, fieldsOf, parseJson } from './fields.ts';
 import { storeFormat } from './format.ts';
@@ -109,7 +109,7 @@ export async function applyTree(
   /** The reason why it could not be done. */
   async function put({ root, path, digest, was }: Write, isNew: boolean): Promise<string | undefined> {
     const target = join(layout.folder, root, path);
-    const temporary = temporaryName(layout);
+    const temporary = layout.temporary();
     try {
       const onTheWay = makeFolders(layout.folder, root, path, known, touched);
       if (onTheWay.kind === 'obstacle') return inTheWay(onTheWay.what);
@@ -225,7 +225,7 @@ function placeFrom(fields: Fields): { readonly root: string; readonly path: Cont
 
 /** Not forced onto disk: an older state only makes the next writer look again at what it names. */
 function writeTreeState(layout: Layout, state: TreeState): void {
-  const temporary = temporaryName(layout);
+  const temporary = layout.temporary();
   try {
     attemptNow('write', layout.tree, () => {
       writeNew(temporary, `${canonicalJson({ format: storeFormat, ...state })}\n`, 0o600);

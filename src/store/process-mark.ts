@@ -29,18 +29,6 @@ export function proveProcess(mark: ProcessMark): Proof {
   return found !== undefined && found === start ? 'alive' : 'gone';
 }
 
-/** Begins the names of this process's temporary files. */
-export function temporaryPrefix(): string {
-  const { pid, process: mark } = processMark();
-  return `${pid}@${mark.replaceAll('/', '@')}.`;
-}
-
-/** The process that a temporary file belongs to, as `temporaryPrefix` wrote it. */
-export function ownerOfTemporary(name: string): ProcessMark | undefined {
-  const parts = /^([0-9]{1,10})@([^@]+)@([^@]+)@([^@.]+)\./.exec(name);
-  return parts === null ? undefined : { pid: Number(parts[1]), process: `${parts[2]}/${parts[3]}/${parts[4]}` };
-}
-
 function bootOf(): string {
   return readOr(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
 }

@@ -2,7 +2,8 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { attempt, unlessMissing } from './failure.ts';
 import type { Layout } from './layout.ts';
-import { ownerOfTemporary, proveProcess } from './process-mark.ts';
+import { proveProcess } from './process-mark.ts';
+import { ownerOfTemporary } from './temporary.ts';
 
 /** Milliseconds: what nobody can be asked about is left alone for so long, since another host may be writing it. */
 const grace = 3_600_000;

@@ -1,5 +1,5 @@
 import type { Digest } from '../core/digest.ts';
-import { canonicalJson, objectOf, type StoredObject } from './canonical.ts';
+import { objectOf, type StoredObject } from './canonical.ts';
 
 /**
  * A map from keys to records, kept as a tree of immutable objects named by digest (a Merkle trie), so that a change to one
@@ -180,8 +180,14 @@ function sum<V>(children: readonly (Trie<V> | undefined)[], field: 'size' | 'byt
   return children.reduce((total, child) => total + (child?.[field] ?? 0), 0);
 }
 
-function same(a: object, b: object): boolean {
-  return canonicalJson(a) === canonicalJson(b);
+/** Whether two records would be written alike: a field that is undefined is as good as none. */
+export function same(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  for (const key in a) if (!same(a[key as keyof typeof a], b[key as keyof typeof b])) return false;
+  for (const key in b) if (!(key in a) && b[key as keyof typeof b] !== undefined) return false;
+  return true;
 }
 
 /** One key whose record differs between two tries. */

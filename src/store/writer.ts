@@ -9,7 +9,7 @@ import { createBlobs, throwIfAborted } from './blobs.ts';
 import { applyChange, emptyRevision, type Next, withoutUnused } from './change.ts';
 import { appendCommit, findHighest, type NamedCommit, readCommit, refuseSuperseded, writeHead } from './commits.ts';
 import { listDocuments, readDocument, removeDocument, writeDocument } from './documents.ts';
-import { syncFolder, temporaryName, writeNew } from './durable.ts';
+import { syncFolder, writeNew } from './durable.ts';
 import { attempt, attemptNow, storeFailure } from './failure.ts';
 import { corrupt } from './fields.ts';
 import { findForeign } from './find-foreign.ts';
@@ -163,7 +163,8 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
       for (const entry of entries.values())
         if (entry !== undefined && entry.state !== 'pending') named.add(entry.digest);
     for (const digest of named)
-      if (!(await blobs.has(digest))) throw corrupt(`datastore: blob ${digest} is not there; fetch it again`);
+      if (!blobs.isFresh(digest) && !(await blobs.has(digest)))
+        throw corrupt(`datastore: blob ${digest} is not there; fetch it again`);
     return [...named];
   }
 
@@ -268,7 +269,7 @@ function* digestsOf(parts: Parts): Generator<Digest> {
 /** An object of that name may be there, torn by a power cut before any commit named it: it is written over. */
 function writeObject(layout: Layout, digest: Digest, text: string): void {
   const path = layout.object(digest);
-  const temporary = temporaryName(layout);
+  const temporary = layout.temporary();
   try {
     attemptNow('write', path, () => {
       writeNew(temporary, text, 0o600);
