@@ -8,14 +8,14 @@ export type ChannelResponse =
   | { readonly state: 'forbidden' | 'not-found' }
   | { readonly state: 'trouble'; readonly reason: string };
 
-const latin1 = new TextDecoder('latin1');
-
 /**
  * Reads what the host answers on an HTTP channel. Stricter than the guest's clients are: content only with one exact length,
  * and anything but a clean 200, 403 or 404 is trouble, since guests delete configuration on the latter two.
  */
 export function parseChannelResponse(received: Uint8Array): ChannelResponse {
-  const text = latin1.decode(received.subarray(0, headLimit));
+  const text = Buffer.from(received.buffer, received.byteOffset, Math.min(received.length, headLimit)).toString(
+    'latin1',
+  );
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) {
     return received.length < headLimit

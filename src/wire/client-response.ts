@@ -8,8 +8,6 @@ export type ClientResponse =
   | { readonly state: 'forbidden' | 'not-found' }
   | { readonly state: 'malformed'; readonly reason: string };
 
-// One character a byte, so that indexes are those of the bytes.
-const latin1 = new TextDecoder('latin1');
 const lengthName = 'Content-Length: ';
 
 /**
@@ -18,7 +16,10 @@ const lengthName = 'Content-Length: ';
  * is 0). `received` is everything since the connection began.
  */
 export function parseClientResponse(received: Uint8Array): ClientResponse {
-  const text = latin1.decode(received.subarray(0, clientHeadLimit));
+  // One character a byte, so that indexes are those of the bytes.
+  const text = Buffer.from(received.buffer, received.byteOffset, Math.min(received.length, clientHeadLimit)).toString(
+    'latin1',
+  );
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) {
     return received.length < clientHeadLimit
