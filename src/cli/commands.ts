@@ -55,6 +55,11 @@ const metrics: Flag = {
   value: 'ADDR',
   help: 'serve /metrics, /healthz and /readyz at [HOST]:PORT; no port opens without it',
 };
+const kubeconfig: Flag = {
+  name: 'kubeconfig',
+  value: 'FILE',
+  help: 'how to reach the cluster (default: as kubectl finds it, then the service account of the pod)',
+};
 const logLevel: Flag = { name: 'log-level', value: 'LEVEL', default: 'info', help: 'debug, info, warn or error' };
 
 export const commands: Readonly<Record<string, Command>> = {
@@ -91,6 +96,23 @@ export const commands: Readonly<Record<string, Command>> = {
         },
         io,
       ),
+  },
+  operator: {
+    summary: 'publishes the resources of a Kubernetes cluster into the datastore, and says in status what is true',
+    positionals: [],
+    flags: [datastore, kubeconfig, importDir, metrics, logLevel],
+    run: async (values, { environment, io, log, version }) => {
+      const { runOperator } = await import('./operator.ts');
+      const options = {
+        datastores: readNamedFolders('datastore', values.list('datastore')),
+        kubeconfig: values.optional('kubeconfig'),
+        importFolders: readImportFolders(values.list('import-dir')),
+        metrics: values.optional('metrics'),
+        version,
+        environment,
+      };
+      return await runOperator(options, await log(values.text('log-level')), io.signal);
+    },
   },
   daemon: {
     summary: 'gstored: serves the VMs of one host from the datastore',

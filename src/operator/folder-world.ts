@@ -54,7 +54,7 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
   const statuses = await openShelf<WrittenStatus>(documents, 'status', unreadable);
   const hosts = await openShelf<HostStatus>(documents, 'hosts', unreadable);
   const validate = createValidate();
-  const listeners: ((kind: ObservedKind, key: ObjectKey) => void)[] = [];
+  const listeners = new Set<(kind: ObservedKind, key: ObjectKey) => void>();
   const signatures = new Map<string, string>();
   const trouble = new Map<string, ManifestTrouble>();
   const duplicates = new Map<string, ManifestTrouble>();
@@ -204,7 +204,10 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
     namespaces,
     configMap: async (namespace, name) => configMaps.get(`${namespace}/${name}`),
     secret: async (namespace, name) => secrets.get(`${namespace}/${name}`),
-    onChange: (listener) => listeners.push(listener),
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     scan,
     get trouble() {
       return new Map([...duplicates, ...trouble]);

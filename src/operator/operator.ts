@@ -5,6 +5,7 @@ import { createContents } from './contents.ts';
 import { createFetcher } from './fetcher.ts';
 import { createHostReports } from './host-reports.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
+import { runRechecks } from './rechecks.ts';
 import { createReporter } from './reporter.ts';
 import { createStatuses } from './statuses.ts';
 import type { StatusSink, World } from './types.ts';
@@ -61,18 +62,22 @@ export function createOperator(options: OperatorOptions, signal: AbortSignal): O
   const progressOf = (item: string) => fetcher.state(item)?.progress;
   const statuses = createStatuses({ world, publisher, reports, progressOf, now });
   const reporter = createReporter({ world, publisher, statuses, reports, sink, now, log });
-  world.onChange((kind, key) => publisher.touch(kind, key));
   return {
     publisher,
     run: async (stop) => {
       // Whichever ends first ends the other: a publisher that was superseded must not be reported on.
       const ended = new AbortController();
       const both = AbortSignal.any([stop, ended.signal]);
-      const running = [publisher.run(both), reporter.run(both)];
+      const { outcomes } = publisher;
+      const touch = (item: string) => publisher.touch('ContentItem', item);
+      const forget = world.onChange((kind, key) => publisher.touch(kind, key));
+      const rechecks = runRechecks(world, outcomes, options.importFolders, touch, both);
+      const running = [publisher.run(both), reporter.run(both), rechecks];
       try {
         await Promise.race(running);
       } finally {
         ended.abort();
+        forget();
         await Promise.allSettled(running);
       }
       await Promise.all(running);

@@ -36,14 +36,14 @@ export interface World {
   /** Bytes by key of a ConfigMap or Secret; undefined where there is none. Throws `SecretNotGranted`, `ApiUnavailable`. */
   configMap(namespace: string, name: string, signal: AbortSignal): Promise<KeyedData | undefined>;
   secret(namespace: string, name: string, signal: AbortSignal): Promise<KeyedData | undefined>;
-  /** Called for each object that came, changed or went, once the first whole view is there. */
-  onChange(listener: (kind: ObservedKind, key: ObjectKey) => void): void;
+  /** Called for each object that came, changed or went, until what is returned is called. */
+  onChange(listener: (kind: ObservedKind, key: ObjectKey) => void): () => void;
 }
 
 /** As the API gives them: `data` of a ConfigMap is text, all else base64. */
 export interface KeyedData {
-  readonly data?: Readonly<Record<string, string>>;
-  readonly binaryData?: Readonly<Record<string, string>>;
+  readonly data?: Readonly<Record<string, string>> | undefined;
+  readonly binaryData?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A status as it is written: conditions and what the kind adds. */
