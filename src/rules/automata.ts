@@ -13,7 +13,7 @@ export interface AutomataLimits {
   readonly bytesAtLeast: number;
 }
 
-export const defaultLimits: AutomataLimits = { together: 64, places: 20_000, bytesEach: 8192, bytesAtLeast: 65_536 };
+export const defaultLimits: AutomataLimits = { together: 128, places: 20_000, bytesEach: 8192, bytesAtLeast: 65_536 };
 
 /** Groups of this size are not divided further: each has to read the whole text. */
 const smallest = 4;
