@@ -2,15 +2,10 @@ import type { Entry, RetiredEntry, StoredEntry } from '../core/catalog.ts';
 import { type ContentPath, resolveRequestPath } from '../core/content-path.ts';
 import type { Digest } from '../core/digest.ts';
 import type { ObjectKey } from '../core/names.ts';
-import type { RuleRecord, RuleSet } from '../core/settings.ts';
+import type { RuleSet } from '../core/settings.ts';
 import { GuestStoreError } from '../lib/errors.ts';
+import type { Decision } from '../rules/compile.ts';
 import type { Snapshot } from '../store/types.ts';
-
-/** What the rules say of a path, and by which rule; none matched when `rule` is undefined. */
-export interface Decision {
-  readonly effect: 'grant' | 'deny';
-  readonly rule: RuleRecord | undefined;
-}
 
 /**
  * Decides by one rule set; `digest` names it, so that what was compiled or decided can be kept. Undefined when the rules

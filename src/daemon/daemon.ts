@@ -4,15 +4,16 @@ import { dirname, join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import type { Log } from '../lib/log.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
+import { createDecider } from '../rules/decision-cache.ts';
+import { readableFormats } from '../store/format.ts';
+import { processMark } from '../store/process-mark.ts';
 import type { Acknowledgement, Snapshot, StoreReader } from '../store/types.ts';
 import { type Contents, createContents } from './contents.ts';
 import { createDoors, type Refusals } from './doors.ts';
-import { type Compile, createJudge } from './judge.ts';
 import { type LogFileLimits, logFileLimits } from './log-files.ts';
 import { createDaemonMetrics } from './metrics.ts';
 import { createNodeTransport } from './node-transport.ts';
 import type { Roots } from './place.ts';
-import { processIdentity } from './process-identity.ts';
 import { createRequestLog } from './request-log.ts';
 import { createServices } from './service.ts';
 import { type Transport, type TransportLimits, transportLimits } from './transport.ts';
@@ -31,9 +32,6 @@ export const daemonLimits: DaemonLimits = {
   heartbeat: 5_000,
   logs: logFileLimits,
 };
-
-/** Store formats that this version reads. */
-const formats: readonly number[] = [1];
 
 export interface DaemonConfig {
   /** By the name that repositories use. The caller closes them, after the daemon. */
@@ -54,8 +52,6 @@ export interface DaemonConfig {
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined;
   readonly transport?: ((limits: TransportLimits, now: () => number) => Transport) | undefined;
-  /** The rules room's compiler. */
-  readonly compile: Compile;
 }
 
 export interface Daemon extends AsyncDisposable {
@@ -85,7 +81,10 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
   const metrics = config.metrics ?? createMetrics();
   const roots = await prepareRoots(config);
   const contents = createContents(limits.cacheSize);
-  const requestLog = createRequestLog(config.logDir ?? join(roots.runDir, 'log'), limits.logs, log);
+  const requestLog = createRequestLog(config.logDir ?? join(roots.runDir, 'log'), limits.logs, log, now);
+  const decider = createDecider((digest, error) =>
+    log.error({ ruleSet: digest, err: error }, 'rules cannot be understood: their VMs are answered 503'),
+  );
   const counted = createDaemonMetrics(metrics);
   const transport = (config.transport ?? createNodeTransport)(limits, now);
   const doors = createDoors({
@@ -95,7 +94,7 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
     serviceOf: createServices({
       host,
       contents,
-      decide: createJudge(config.compile, log),
+      decide: decider.decide,
       now,
       log,
       lost: counted.lost,
@@ -110,14 +109,15 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
     host,
     instance: randomUUID(),
     startedAt: new Date(now()).toISOString(),
-    pid: process.pid,
-    process: await processIdentity(),
-    formats,
+    ...processMark(),
+    formats: readableFormats,
     version: config.version ?? '0.0.0',
   };
   /** What was last listened for, by datastore: what is acknowledged. */
   let served: ReadonlyMap<string, { readonly reader: StoreReader; readonly snapshot: Snapshot }> = new Map();
   let refusals: Refusals = new Map();
+  /** Datastores that could not take the last acknowledgement. */
+  const unheard = new Set<string>();
   let stopping = false;
   let running: Promise<void> = Promise.resolve();
   let queued: Promise<void> | undefined;
@@ -157,8 +157,11 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
       };
       try {
         await reader.acknowledge(acknowledgement);
+        unheard.delete(name);
       } catch (error) {
-        log.warn({ store: name, err: error }, 'acknowledgement cannot be written');
+        // Told once: it is tried again with each heartbeat.
+        if (!unheard.has(name)) log.warn({ store: name, err: error }, 'acknowledgement cannot be written');
+        unheard.add(name);
       }
     }
   }

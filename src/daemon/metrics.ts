@@ -9,13 +9,14 @@ export interface DaemonMetrics {
   lost(why: string): void;
 }
 
-/** What the daemon counts of requests. No label has a value that a guest chooses. */
+/**
+ * What the daemon counts of requests: as plain numbers, which cost nothing until somebody looks. No label has a value
+ * that a guest chooses.
+ */
 export function createDaemonMetrics(metrics: Metrics): DaemonMetrics {
-  const requests = metrics.counter(
-    'gueststore_daemon_requests_total',
-    'Requests answered, by status and what became of the answer.',
-  );
-  const bytes = metrics.counter('gueststore_daemon_sent_bytes_total', 'Bytes of content sent to guests.');
+  const counted = new Map<number, Map<RequestRecord['result'], { count: number }>>();
+  let bytes = 0;
+  metrics.counterOf('gueststore_daemon_sent_bytes_total', 'Bytes of content sent to guests.', () => bytes);
   const lost = metrics.counter(
     'gueststore_daemon_heads_lost_total',
     'Connections that ended without a whole request, by why.',
@@ -25,19 +26,27 @@ export function createDaemonMetrics(metrics: Metrics): DaemonMetrics {
     'Time from the whole request to the end of its answer.',
     durations,
   );
-  /** Labels are made once for each of the few combinations there are. */
-  const labels = new Map<string, { status: string; result: string }>();
+
+  function counterOf(status: number, result: RequestRecord['result']): { count: number } {
+    const ofStatus = counted.get(status) ?? new Map<RequestRecord['result'], { count: number }>();
+    counted.set(status, ofStatus);
+    const counter = { count: 0 };
+    ofStatus.set(result, counter);
+    metrics.counterOf(
+      'gueststore_daemon_requests_total',
+      'Requests answered, by status and what became of the answer.',
+      () => counter.count,
+      { status: `${status}`, result },
+    );
+    return counter;
+  }
+
   return {
-    record({ status, result, bytes: sent, duration: milliseconds }) {
-      const key = `${status} ${result}`;
-      let known = labels.get(key);
-      if (known === undefined) {
-        known = { status: `${status}`, result };
-        labels.set(key, known);
-      }
-      requests.add(known);
-      if (sent > 0) bytes.add(undefined, sent);
-      duration.observe(milliseconds / 1000);
+    record(record) {
+      const counter = counted.get(record.status)?.get(record.result) ?? counterOf(record.status, record.result);
+      counter.count += 1;
+      bytes += record.bytes;
+      duration.observe(record.duration / 1000);
     },
     lost: (why) => lost.add({ why }),
   };

@@ -4,7 +4,12 @@ import { headLimits, printableLine, readRequestHead } from '../wire/request-head
 import { pieceSize } from './contents.ts';
 import type { Asked, Door, Reply, ReplyEnd, ReplyFile, Service, Transport, TransportLimits } from './transport.ts';
 
-/** Pieces kept for the next download, so that each does not allocate its own. */
+/**
+ * Buffers for downloads. A few large ones halve the trips to Node's file threads; a download that finds none free goes on
+ * with a small one of its own, so readers that take nothing hold little, however many they are. Bytes, and counts.
+ */
+const largePieceSize = 1024 * 1024;
+const largePieces = 8;
 const sparePieces = 8;
 
 /** What connections of all doors share. */
@@ -14,7 +19,7 @@ interface Shared {
   readonly open: Set<Connection>;
   /** Connections whose head is not whole, oldest first: all have the same time, so this is also the order of their ends. */
   readonly reading: Set<Connection>;
-  readonly pieces: Buffer[];
+  readonly pieces: Pieces;
   /** Set while a stop waits for the last connection. */
   whenEmpty: (() => void) | undefined;
 }
@@ -36,7 +41,14 @@ interface Room {
  * at the first write; where the room is full, those that closed their side give way first.
  */
 export function createNodeTransport(limits: TransportLimits, now: () => number): Transport {
-  const shared: Shared = { limits, now, open: new Set(), reading: new Set(), pieces: [], whenEmpty: undefined };
+  const shared: Shared = {
+    limits,
+    now,
+    open: new Set(),
+    reading: new Set(),
+    pieces: createPieces(),
+    whenEmpty: undefined,
+  };
   const sweep = setInterval(() => endLateHeads(shared), Math.max(10, Math.min(1000, limits.headTimeout / 8)));
   sweep.unref();
 
@@ -217,23 +229,27 @@ class Connection {
 
   private async sendFile(file: ReplyFile, size: number): Promise<void> {
     this.watchStall();
-    const piece = this.shared.pieces.pop() ?? Buffer.allocUnsafeSlow(pieceSize);
+    const { pieces } = this.shared;
+    let piece = pieces.take(false);
     try {
       while (this.sent < size) {
-        const count = await readAt(file.handle.fd, piece, Math.min(pieceSize, size - this.sent), this.sent);
+        const count = await readAt(file.handle.fd, piece, Math.min(piece.length, size - this.sent), this.sent);
         const last = this.sent + count >= size;
         if (count === 0 || (last && !(await file.unchanged()))) return this.end('failed');
         if (this.over) return;
-        await this.write(count === pieceSize ? piece : piece.subarray(0, count));
+        await this.write(count === piece.length ? piece : piece.subarray(0, count));
         this.sent += count;
+        // A reader that took one piece may have larger ones, which others get in their turn.
+        pieces.give(piece);
+        piece = pieces.take(true);
       }
       this.end('sent');
     } catch {
       // A write that failed has ended the connection already; what is left is a file that cannot be read.
       this.end('failed');
     } finally {
-      // A write that was broken off may still hold its piece.
-      if (this.socket.writableLength === 0 && this.shared.pieces.length < sparePieces) this.shared.pieces.push(piece);
+      // A write that was broken off may still hold its piece, which is then not used again.
+      pieces.give(this.socket.writableLength === 0 ? piece : undefined, piece.length);
       await file.handle.close();
     }
   }
@@ -275,6 +291,32 @@ class Connection {
       if (place !== -1) room.waiting.splice(place, 1);
     }
   }
+}
+
+interface Pieces {
+  /** A buffer whose content nobody needs. */
+  take(large: boolean): Buffer;
+  /** Gives one back; undefined, with its length, for one that is lost. */
+  give(piece: Buffer | undefined, length?: number): void;
+}
+
+function createPieces(): Pieces {
+  const small: Buffer[] = [];
+  const large: Buffer[] = [];
+  let largeInUse = 0;
+  return {
+    take(wantsLarge) {
+      if (!wantsLarge || largeInUse >= largePieces) return small.pop() ?? Buffer.allocUnsafeSlow(pieceSize);
+      largeInUse += 1;
+      return large.pop() ?? Buffer.allocUnsafeSlow(largePieceSize);
+    },
+    give(piece, length = piece?.length) {
+      const isLarge = length === largePieceSize;
+      if (isLarge) largeInUse -= 1;
+      const spare = isLarge ? large : small;
+      if (piece !== undefined && spare.length < sparePieces) spare.push(piece);
+    },
+  };
 }
 
 function readAt(fd: number, into: Buffer, length: number, position: number): Promise<number> {

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { keyOf, type ObjectKey } from '../core/names.ts';
-import { createLog, type Log } from '../lib/log.ts';
-import type { Decision, Unavailable } from './answer.ts';
+import type { Log } from '../lib/log.ts';
+import type { Decision } from '../rules/compile.ts';
+import type { Unavailable } from './answer.ts';
 import { createLogFiles, type LogFileLimits } from './log-files.ts';
 import type { ReplyEnd } from './transport.ts';
 
@@ -36,23 +37,17 @@ export interface RequestLog {
 
 /**
  * One JSON line for each request, in `gstored.log` and in the VM's own `vms/<namespace>/<name>/vmware.log` below `folder`.
- * Both get the same line, which is made once.
+ * Both get the same line. Lines have pino's shape (`level`, `time`, fields, `msg`) but are put together here from parts
+ * that are made once: a line is made for every request, and pino's own way costs a fifth of all that a small one does.
  */
-export function createRequestLog(folder: string, limits: LogFileLimits, log: Log): RequestLog {
+export function createRequestLog(folder: string, limits: LogFileLimits, log: Log, now: () => number): RequestLog {
   const files = createLogFiles(limits, (error) => {
     if (error === undefined) log.info({ folder }, 'request logs are written again');
     else log.error({ folder, err: error }, 'request logs cannot be written: lines are lost until they can');
   });
   const everyone = join(folder, 'gstored.log');
   const fileOf = new Map<ObjectKey, string>();
-  let vm: ObjectKey | undefined;
-  // Pino writes within the call, so `vm` is the one whose line comes.
-  const lines = createLog('info', {
-    write(line) {
-      files.append(everyone, line);
-      if (vm !== undefined) files.append(vmFile(vm), line);
-    },
-  });
+  const parts: LineParts = { decisions: new WeakMap(), second: Number.NaN, time: '' };
 
   function vmFile(key: ObjectKey): string {
     let file = fileOf.get(key);
@@ -65,8 +60,9 @@ export function createRequestLog(folder: string, limits: LogFileLimits, log: Log
 
   return {
     write(record) {
-      vm = record.vm;
-      lines.info(fieldsOf(record), 'request');
+      const line = lineOf(record, now(), parts);
+      files.append(everyone, line);
+      if (record.vm !== undefined) files.append(vmFile(record.vm), line);
     },
     get dropped() {
       return files.dropped;
@@ -76,24 +72,52 @@ export function createRequestLog(folder: string, limits: LogFileLimits, log: Log
   };
 }
 
-function fieldsOf(record: RequestRecord) {
-  const { decision } = record;
-  const rule = decision?.rule;
-  return {
-    vm: record.vm ?? null,
-    path: record.path === undefined ? null : escapeGuestText(record.path),
-    decision: decision?.effect ?? null,
-    rule: rule?.pattern ?? null,
-    policy: rule === undefined ? null : `${rule.policy.kind}/${keyOf(rule.policy)}#${rule.index}`,
-    store: record.store ?? null,
-    revision: record.revision ?? null,
-    digest: record.digest ?? null,
-    status: record.status,
-    reason: record.reason ?? null,
-    result: record.result,
-    bytes: record.bytes,
-    duration: Math.round(record.duration * 1000) / 1000,
-  };
+/** What many lines have in common. */
+interface LineParts {
+  /** Decisions are made once for each rule, by the rules room. */
+  readonly decisions: WeakMap<Decision, string>;
+  second: number;
+  time: string;
+}
+
+function lineOf(record: RequestRecord, milliseconds: number, parts: LineParts): string {
+  const { vm, path, decision, store, digest, reason } = record;
+  return (
+    `{"level":"info","time":"${timeOf(milliseconds, parts)}","vm":${vm === undefined ? 'null' : `"${vm}"`},` +
+    `"path":${path === undefined ? 'null' : jsonOfGuestText(path)},${decisionOf(decision, parts)},` +
+    `"store":${store === undefined ? 'null' : JSON.stringify(store)},"revision":${record.revision ?? 'null'},` +
+    `"digest":${digest === undefined ? 'null' : `"${digest}"`},"status":${record.status},` +
+    `"reason":${reason === undefined ? 'null' : JSON.stringify(reason)},"result":"${record.result}",` +
+    `"bytes":${record.bytes},"duration":${Math.round(record.duration * 1000) / 1000},"msg":"request"}\n`
+  );
+}
+
+/** RFC 3339 in UTC with milliseconds. */
+function timeOf(milliseconds: number, parts: LineParts): string {
+  const second = Math.floor(milliseconds / 1000);
+  if (second !== parts.second) {
+    parts.second = second;
+    parts.time = new Date(second * 1000).toISOString().slice(0, -4);
+  }
+  const rest = Math.floor(milliseconds - second * 1000);
+  return `${parts.time}${rest < 100 ? (rest < 10 ? '00' : '0') : ''}${rest}Z`;
+}
+
+function decisionOf(decision: Decision | undefined, parts: LineParts): string {
+  if (decision === undefined) return '"decision":null,"rule":null,"policy":null';
+  let text = parts.decisions.get(decision);
+  if (text === undefined) {
+    const { effect, rule } = decision;
+    const policy = rule === undefined ? null : `${rule.policy.kind}/${keyOf(rule.policy)}#${rule.index}`;
+    text = JSON.stringify({ decision: effect, rule: rule?.pattern ?? null, policy }).slice(1, -1);
+    parts.decisions.set(decision, text);
+  }
+  return text;
+}
+
+/** Most paths are plain ASCII, which needs no more than quotes. */
+function jsonOfGuestText(text: string): string {
+  return /^[ !#-[\]-~]*$/.test(text) ? `"${text}"` : JSON.stringify(escapeGuestText(text));
 }
 
 /**

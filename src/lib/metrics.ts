@@ -16,6 +16,8 @@ export interface Histogram {
 /** A process's metrics. Asking twice for one name gives the same metric. */
 export interface Metrics {
   counter(name: string, help: string): Counter;
+  /** As `gaugeOf`, for a count that only grows. */
+  counterOf(name: string, help: string, read: () => number, labels?: Labels): void;
   gauge(name: string, help: string): Gauge;
   /** `read` is asked at each scrape; for values that somebody else keeps. */
   gaugeOf(name: string, help: string, read: () => number, labels?: Labels): void;
@@ -48,6 +50,8 @@ export function createMetrics(): Metrics {
   }
   return {
     counter: (name, help) => family(name, 'counter', () => createCounter(help)),
+    counterOf: (name, help, read, labels = {}) =>
+      family(name, 'counter', () => createCounter(help)).follow(read, labels),
     gauge: (name, help) => family(name, 'gauge', () => createGauge(help)),
     gaugeOf: (name, help, read, labels = {}) => family(name, 'gauge', () => createGauge(help)).follow(read, labels),
     histogram: (name, help, buckets = defaultBuckets) =>
@@ -63,8 +67,9 @@ export function createMetrics(): Metrics {
   };
 }
 
-function createCounter(help: string): Family & Counter {
+function createCounter(help: string): Family & Counter & { follow(read: () => number, labels: Labels): void } {
   const values = new Map<string, number>();
+  const followed = new Map<string, () => number>();
   return {
     kind: 'counter',
     help,
@@ -72,8 +77,10 @@ function createCounter(help: string): Family & Counter {
       const series = seriesOf(labels);
       values.set(series, (values.get(series) ?? 0) + amount);
     },
+    follow: (read, labels) => void followed.set(seriesOf(labels), read),
     *lines(name) {
       for (const [series, value] of values) yield `${name}${braced(series)} ${value}`;
+      for (const [series, read] of followed) yield `${name}${braced(series)} ${read()}`;
     },
   };
 }

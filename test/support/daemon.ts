@@ -3,25 +3,12 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Digest } from '../../src/core/digest.ts';
-import type { RuleSet, VmRow } from '../../src/core/settings.ts';
+import type { VmRow } from '../../src/core/settings.ts';
 import { createDaemon, type Daemon, type DaemonConfig } from '../../src/daemon/daemon.ts';
-import type { Compile } from '../../src/daemon/judge.ts';
 import { silent } from '../../src/lib/log.ts';
 import { createMemoryStore, digestOf, type MemoryStore, rulesOf } from './memory-store.ts';
 
 export const host = 'host-a';
-
-/** Rules by JavaScript's own expressions: enough for tests that are not about rules. */
-export const plainRules: Compile = ({ grant, deny }) => ({
-  decide(path) {
-    const find = (rules: RuleSet['grant']) =>
-      rules.find(({ pattern }) => new RegExp(`^(?:${pattern})$`, 's').test(path));
-    const granted = find(grant);
-    if (granted !== undefined) return { effect: 'grant', rule: granted };
-    const denied = find(deny);
-    return { effect: denied === undefined ? 'grant' : 'deny', rule: denied };
-  },
-});
 
 export const noRules = rulesOf([], []);
 export const noRulesDigest: Digest = digestOf('no rules');
@@ -62,7 +49,6 @@ export async function startDaemon(changes: Partial<DaemonConfig> = {}): Promise<
     socketRoots: new Map(),
     logDir,
     log: silent,
-    compile: plainRules,
     ...changes,
   });
   return {
