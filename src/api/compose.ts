@@ -39,13 +39,15 @@ type Node = { readonly offset: number } & (
 /** Deeper than any resource; a document beyond it could exhaust the stack. */
 const maxDepth = 500;
 
+/** YAML 1.1 has fewer escapes than JSON. */
+type Dialect = 'yaml' | 'json';
+
 /**
  * The first document of a YAML text, read as kubectl reads it; undefined when there is none. Throws UnreadableError for what is
  * no YAML, or has no JSON form (a list as key, infinity).
  */
-export function composeYaml(source: string): Composed | undefined {
-  const events = eventsOf(source);
-  const root = new Builder(source, events).document();
+export function composeYaml(source: string, dialect: Dialect = 'yaml'): Composed | undefined {
+  const root = new Builder(source, dialect, eventsOf(source)).document();
   return root === undefined ? undefined : new Decoder().decodeRoot(root);
 }
 
@@ -54,6 +56,10 @@ function eventsOf(source: string): readonly Event[] {
     return parseEvents(source, { maxDepth });
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
+    const spaced = source.replace(/(?<=[,:[{])\t+/g, (tabs) => ' '.repeat(tabs.length));
+    // The parser takes a tab between the items of a flow collection for indentation. Offsets stay what they were, and texts
+    // are taken from the source itself.
+    if (spaced !== source) return eventsOf(spaced);
     throw new UnreadableError(error.reason, error.mark?.position ?? 0);
   }
 }
@@ -61,14 +67,16 @@ function eventsOf(source: string): readonly Event[] {
 /** Builds nodes from parser events; anchors are resolved at the place where an alias stands, so a later one may hide an earlier. */
 class Builder {
   readonly #source: string;
+  readonly #dialect: Dialect;
   readonly #events: readonly Event[];
   readonly #anchors = new Map<string, { node: Node | undefined }>();
   #next = 0;
   /** Offset of the last thing seen, for nodes that are empty. */
   #offset = 0;
 
-  constructor(source: string, events: readonly Event[]) {
+  constructor(source: string, dialect: Dialect, events: readonly Event[]) {
     this.#source = source;
+    this.#dialect = dialect;
     this.#events = events;
   }
 
@@ -136,21 +144,21 @@ class Builder {
 
   #anchored(start: number, end: number, build: () => Node): Node {
     if (start < 0) return build();
+    const name = this.#source.slice(start, end);
+    if (!/^[-\w]+$/.test(name))
+      throw new UnreadableError(`the anchor &${name} may hold letters, digits, "-" and "_"`, start);
     const anchor: { node: Node | undefined } = { node: undefined };
-    this.#anchors.set(this.#source.slice(start, end), anchor);
+    this.#anchors.set(name, anchor);
     anchor.node = build();
     return anchor.node;
   }
 
   #scalarText(event: Extract<Event, { type: typeof EVENT_ID.SCALAR }>): string {
     const raw = event.valueStart < 0 ? '' : this.#source.slice(event.valueStart, event.valueEnd);
-    const isDoubleQuoted = event.style === SCALAR_STYLE.DOUBLE_QUOTED;
-    // In YAML an escape names a whole character; half of a pair names none.
-    if (isDoubleQuoted && /(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]/.test(raw)) {
-      throw new UnreadableError(
-        'an escape of a surrogate is no character; write \\U and eight digits',
-        event.valueStart,
-      );
+    // Half of a surrogate pair is no character, and `\/` came to YAML after 1.1.
+    const foreign = /(?<!\\)(?:\\\\)*(\\u[dD][89a-fA-F]|\\\/)/.exec(raw)?.[1];
+    if (this.#dialect === 'yaml' && event.style === SCALAR_STYLE.DOUBLE_QUOTED && foreign !== undefined) {
+      throw new UnreadableError(`the escape ${foreign} is not one that kubectl knows`, event.valueStart);
     }
     return getScalarValue(this.#source, event);
   }
@@ -259,9 +267,23 @@ function keyText(key: Json, offset: number): string {
     case 'string':
       return key;
     case 'number':
+      return numberKey(key);
     case 'boolean':
       return String(key);
     default:
       throw new UnreadableError('a key must be a text, number or boolean', offset);
   }
+}
+
+/** Whole numbers as they are; fractions with the digits of a 32 bit float, in the form of Go's `%g`. */
+function numberKey(key: number): string {
+  if (Number.isSafeInteger(key)) return String(key);
+  const rounded = Math.fround(key);
+  const digits = [1, 2, 3, 4, 5, 6, 7, 8, 9].find(
+    (count) => Math.fround(Number(rounded.toPrecision(count))) === rounded,
+  );
+  const [mantissa = '', exponent = ''] = rounded.toExponential((digits ?? 9) - 1).split('e');
+  const power = Number(exponent);
+  if (power >= -4 && power < 6) return String(Number(`${mantissa}e${power}`));
+  return `${mantissa}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
 }

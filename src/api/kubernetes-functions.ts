@@ -4,7 +4,6 @@ import { type CelFunc, CelScalar, celFunc, celMethod } from '@bufbuild/cel';
 // number of billionths, so that all digits count and comparing is exact.
 
 const form = /^([-+]?)(\d+(?:\.\d*)?|\.\d+)(?:([eE][-+]?\d{1,3})|([KMGTPE]i|[numkMGTPE]))?$/;
-const billion = 1_000_000_000n;
 
 const binary = new Map(
   ['Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'].map((suffix, index) => [suffix, 1024n ** BigInt(index + 1)]),

@@ -24,9 +24,10 @@ export interface ParsedManifests {
 export function parseManifests(text: string | Uint8Array, file: string): ParsedManifests {
   const faults: Finding[] = [];
   const documents: ManifestDocument[] = [];
-  const lines = new Lines(file, decode(text));
+  const { source, damaged } = decode(text);
+  const lines = new Lines(file, source);
   try {
-    for (const chunk of chunksOf(lines.source)) {
+    for (const chunk of chunksOf(source)) {
       try {
         const composed = chunk.json === undefined ? composeYaml(chunk.text) : composeJson(chunk.text, chunk.json);
         if (composed === undefined || composed.value === null) continue;
@@ -38,49 +39,46 @@ export function parseManifests(text: string | Uint8Array, file: string): ParsedM
   } catch (error) {
     faults.push(lines.fault(error, 0));
   }
+  const [first] = documents;
+  if (damaged && first !== undefined) {
+    const reason = 'the file is not valid UTF-8; U+FFFD stands where it is not';
+    const warning = lines.finding(0, '', reason, 'save it as UTF-8');
+    documents[0] = { ...first, warnings: [warning, ...first.warnings] };
+  }
   return { documents, faults };
 }
 
-function decode(text: string | Uint8Array): string | UnreadableError {
-  if (typeof text === 'string') return text.isWellFormed() ? text.replace(/^\uFEFF/, '') : notUtf8;
+/** A byte order mark says how to read the bytes, else they are UTF-8; what is none becomes U+FFFD, as with kubectl. */
+function decode(text: string | Uint8Array): { readonly source: string; readonly damaged: boolean } {
+  if (typeof text === 'string')
+    return { source: text.toWellFormed().replace(/^\uFEFF/, ''), damaged: !text.isWellFormed() };
+  const [first, second] = text;
+  const isLittle = first === 0xff && second === 0xfe;
+  const isBig = first === 0xfe && second === 0xff;
+  const encoding = isLittle ? 'utf-16le' : isBig ? 'utf-16be' : 'utf-8';
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(text);
+    return { source: new TextDecoder(encoding, { fatal: true }).decode(text), damaged: false };
   } catch {
-    return notUtf8;
+    return { source: new TextDecoder(encoding).decode(text), damaged: true };
   }
 }
 
-const notUtf8 = new UnreadableError('the file is not valid UTF-8', 0);
-
-/** The text of a file and the line of each offset. */
+/** The line of each offset of a file. */
 class Lines {
-  readonly #file: string;
-  readonly #text: string | UnreadableError;
+  readonly file: string;
   readonly #starts: readonly number[];
 
-  constructor(file: string, text: string | UnreadableError) {
-    this.#file = file;
-    this.#text = text;
-    this.#starts = typeof text === 'string' ? [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)] : [0];
-  }
-
-  /** Throws when the text could not be decoded. */
-  get source(): string {
-    if (typeof this.#text !== 'string') throw this.#text;
-    return this.#text;
+  constructor(file: string, text: string) {
+    this.file = file;
+    this.#starts = [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)];
   }
 
   lineAt(offset: number): number {
-    const next = lowerBound(this.#starts, offset + 1);
-    return Math.max(1, next);
+    return Math.max(1, lowerBound(this.#starts, offset + 1));
   }
 
   finding(offset: number, field: string, reason: string, wayOut: string): Finding {
-    return { file: this.#file, line: this.lineAt(offset), field, reason, wayOut };
-  }
-
-  get file(): string {
-    return this.#file;
+    return { file: this.file, line: this.lineAt(offset), field, reason, wayOut };
   }
 
   fault(error: unknown, start: number): Finding {
@@ -150,7 +148,7 @@ function parseJson(text: string): Json | undefined {
 /** JSON is nearly YAML: the value is JSON's, its places come from reading it as YAML where that succeeds. */
 function composeJson(text: string, value: Json): Composed {
   try {
-    const composed = composeYaml(text);
+    const composed = composeYaml(text, 'json');
     if (composed !== undefined) return { ...composed, value };
   } catch (error) {
     if (!(error instanceof UnreadableError)) throw error;

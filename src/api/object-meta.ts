@@ -195,6 +195,6 @@ export function show(text: string): string {
 export function typeName(value: Json): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'a whole number' : 'a number';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'a whole number' : 'a fraction';
   return { string: 'a text', boolean: 'true or false' }[typeof value as string] ?? 'a map';
 }

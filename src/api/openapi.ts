@@ -17,28 +17,55 @@ export interface SchemaFault {
   readonly unknown: boolean;
 }
 
-/** Gives a function that finds what does not fit the OpenAPI part of a kind's schema. Each kind is compiled when first asked for. */
+/**
+ * Gives a function that finds what does not fit the OpenAPI part of a kind's schema, metadata apart. Each kind is compiled when
+ * first asked for. The API server drops a status that comes with a manifest, without a look at more than its field names.
+ */
 export function createSchemaCheck(schemas: Readonly<Record<Kind, Schema>>) {
   const ajv = new Ajv({
     allErrors: true,
     verbose: true,
     strict: false,
     // Bounds stand in the schemas themselves; these formats only say how wide a number is kept.
-    formats: { int32: true, int64: true, 'date-time': true },
+    formats: { int32: true, int64: true },
   });
   const compiled = new Map<Kind, ValidateFunction>();
 
   return function schemaFaults(kind: Kind, value: Json): readonly SchemaFault[] {
+    const schema = schemas[kind];
     let check = compiled.get(kind);
     if (check === undefined) {
-      check = ajv.compile(closed(schemas[kind]));
+      const properties = { ...schema.properties, metadata: {}, status: {} };
+      check = ajv.compile(closed({ ...schema, properties }));
       compiled.set(kind, check);
     }
-    if (check(value)) return [];
-    // Of a field that may be number or text, only the outer error says something.
-    const errors = (check.errors ?? []).filter(({ schemaPath }) => !schemaPath.includes('/anyOf/'));
-    return errors.map((error) => faultOf(error, schemas[kind], value));
+    const errors = check(value) ? [] : (check.errors ?? []);
+    const status = isObject(value) ? value.status : undefined;
+    return [
+      // Of a field that may be number or text, only the outer error says something.
+      ...errors
+        .filter(({ schemaPath }) => !schemaPath.includes('/anyOf/'))
+        .map((error) => faultOf(error, schema, value)),
+      ...strayFields(status ?? null, schema.properties?.status, ['status']),
+    ];
   };
+}
+
+/** Fields that a schema does not have, whatever else may be wrong. */
+function* strayFields(value: Json, schema: Schema | undefined, path: FieldPath): Iterable<SchemaFault> {
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) yield* strayFields(item, schema?.items, [...path, index]);
+  } else if (isObject(value)) {
+    for (const [key, inner] of Object.entries(value)) {
+      const property = propertyOf(schema ?? {}, key);
+      if (property === undefined) yield strayField([...path, key], key, schema ?? {});
+      else yield* strayFields(inner, property, [...path, key]);
+    }
+  }
+}
+
+function strayField(path: FieldPath, key: string, schema: Schema): SchemaFault {
+  return { path, unknown: true, reason: 'is not a field that exists here', wayOut: knownFields(key, schema) };
 }
 
 /** The schema as ajv should see it: an object has no other fields than those named. */
@@ -55,7 +82,6 @@ function closed(schema: Schema): Record<string, unknown> {
 }
 
 function mapValues<In, Out>(record: Readonly<Record<string, In>>, map: (value: In) => Out): Record<string, Out> {
-  // Metadata is judged by rules of its own, whatever the kind.
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 }
 
@@ -72,12 +98,7 @@ function faultOf(error: ErrorObject, root: Schema, document: Json): SchemaFault 
     }
     case 'additionalProperties': {
       const key = String(params.additionalProperty);
-      return {
-        path: [...path, key],
-        unknown: true,
-        reason: 'is not a field that exists here',
-        wayOut: knownFields(key, schema),
-      };
+      return strayField([...path, key], key, schema);
     }
     case 'type':
       return {
@@ -116,6 +137,7 @@ function faultOf(error: ErrorObject, root: Schema, document: Json): SchemaFault 
   }
 }
 
+/** What a schema's type is called to people. */
 const words: Readonly<Record<string, string>> = {
   object: 'a map',
   array: 'a list',
@@ -156,7 +178,8 @@ function typeWayOut(schema: Schema, value: Json): string {
   if (schema.type === 'string' && (typeof value === 'boolean' || typeof value === 'number')) {
     return `put it in quotes: "${String(value)}" (yes, no, on, off and numbers are no texts without)`;
   }
-  if (schema.type !== 'string' && typeof value === 'string') return 'write it without quotes';
+  if ((schema.type === 'boolean' || schema.type === 'integer') && typeof value === 'string')
+    return 'write it without quotes';
   return wayOutOf(schema);
 }
 

@@ -12,7 +12,7 @@ import type { Schema, ValidationRule } from './schema.ts';
 export interface BrokenRule {
   readonly path: FieldPath;
   readonly reason: string;
-  /** Schema that the rule stands in. */
+  /** Schema of the field at `path`. */
   readonly schema: Schema;
 }
 
@@ -50,7 +50,9 @@ export function createRuleCheck() {
         if (result === true) continue;
         // A rule that cannot be evaluated refuses too; why, is the better half of its message (a pattern that does not compile).
         const reason = isCelError(result) ? `${rule.message}: ${causeOf(result)}` : rule.message;
-        yield { path: [...path, ...blamed(rule)], reason, schema };
+        const blamed = (rule.fieldPath ?? '').split('.').filter((part) => part !== '');
+        const schemaThere = blamed.reduce((outer, key) => propertyOf(outer, key) ?? outer, schema);
+        yield { path: [...path, ...blamed], reason, schema: schemaThere };
       }
     }
     if (Array.isArray(value)) {
@@ -64,10 +66,6 @@ export function createRuleCheck() {
       }
     }
   };
-}
-
-function blamed({ fieldPath = '' }: ValidationRule): FieldPath {
-  return fieldPath.split('.').filter((part) => part !== '');
 }
 
 function causeOf(error: Error): string {

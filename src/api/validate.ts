@@ -40,10 +40,7 @@ export function createValidate(): Validate {
     const { kind, object } = typed;
     const schema = schemas[kind];
     const defaulted = withDefaults(object, schema);
-    const misfits = schemaFaults(kind, defaulted).filter(
-      // The API server drops a status that comes with a manifest, without a look at more than its field names.
-      ({ path, unknown }) => path[0] !== 'metadata' && (path[0] !== 'status' || unknown),
-    );
+    const misfits = schemaFaults(kind, defaulted);
     const sound = (path: FieldPath) =>
       path[0] !== 'status' && !misfits.some((misfit) => !misfit.unknown && startsWith(misfit.path, path));
     const faults = [

@@ -19,10 +19,8 @@ const resolvable = new Set(['!!str', '!!bool', '!!int', '!!float', '!!null', '!!
 export function resolveScalar(text: string, plain: boolean, tag: string | undefined): Scalar {
   const short = tag?.replace(/^!<tag:yaml\.org,2002:(.*)>$/, '!!$1');
   if (short === '!!binary') return binary(text);
-  if (short !== undefined && short !== '!' && !resolvable.has(short)) return text;
-  // The tag `!` alone makes a quoted text count as a plain one.
-  if (short === '!' || (short === undefined && plain)) return plainValue(text);
-  if (short === undefined || short === '!!str') return text;
+  if (short === undefined) return plain ? plainValue(text) : text;
+  if (short === '!!str' || !resolvable.has(short)) return text;
   const value = plainValue(text);
   if (short === '!!timestamp' && /^\d{4}-\d/.test(text)) return text;
   if (short === '!!float' && typeof value === 'number') return value;
@@ -40,9 +38,10 @@ function kindOf(value: Scalar): string {
 function plainValue(text: string): Scalar {
   const word = words.get(text);
   if (word !== undefined) return word;
-  if (text.startsWith('.')) return /^\.\d+([eE][-+]?\d+)?$/.test(text) ? finite(text, text) : text;
-  if (!/^[-+\d]/.test(text)) return text;
   const digits = text.replaceAll('_', '');
+  // Behind a point, underscores may only part digits; elsewhere yaml.v2 passes over all of them.
+  if (text.startsWith('.')) return /^\.\d+(_\d+)*([eE][-+]?\d+(_\d+)*)?$/.test(text) ? finite(digits, text) : text;
+  if (!/^[-+\d]/.test(text)) return text;
   return integer(digits) ?? (/^[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$/.test(digits) ? finite(digits, text) : text);
 }
 
