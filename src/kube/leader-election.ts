@@ -189,7 +189,7 @@ function createCandidate(options: LeaderElectionOptions, pace: ElectionPace, tim
         // Also where this process was stopped and wakes only now: first of all it must stop writing.
         if (left <= 0) return false;
         try {
-          const request = AbortSignal.any([signal, AbortSignal.timeout(left)]);
+          const request = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(left))]);
           await claim(seen?.lease, request);
         } catch (error) {
           if (signal.aborted) return true;
@@ -220,7 +220,7 @@ function createCandidate(options: LeaderElectionOptions, pace: ElectionPace, tim
       const lease = await client.find(
         leases,
         { namespace, name },
-        AbortSignal.any([signal, AbortSignal.timeout(left)]),
+        AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(left))]),
       );
       // Deleted: our next claim must create it, and another may be faster.
       if (lease === undefined) {

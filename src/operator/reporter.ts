@@ -142,13 +142,13 @@ export function createReporter(options: ReporterOptions): Reporter {
     }
     one.since ??= performance.now();
     if (report.waiting && performance.now() - one.since < patience) return;
+    if (!(await attempt(name, () => sink.hold(kind, key, signal), signal))) return later(one);
     if (!sameRecord(report.status, previous)) {
       const done = await attempt(name, () => sink.writeStatus(kind, key, report.status, signal), signal);
       if (!done) return later(one);
       tellEvent(kind, key, report.status, previous);
     }
     written.set(name, report.status);
-    if (!(await attempt(name, () => sink.hold(kind, key, signal), signal))) return later(one);
     // Touched again meanwhile: then another entry stands there.
     if (!report.waiting && due.get(name) === one) due.delete(name);
   }

@@ -1,4 +1,4 @@
-import { watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { GuestStoreError, messageOf } from '../lib/errors.ts';
 import { findHighest, type NamedCommit, readCommit } from './commits.ts';
 import { corrupt } from './fields.ts';
@@ -80,9 +80,29 @@ export async function createStoreReader(options: StoreReaderOptions): Promise<St
     return again;
   }
 
+  let watching: FSWatcher | undefined;
+
+  /** Tells of changes where the system can; polling finds them everywhere else, and the folder once it is made. */
+  function watchCommits(): void {
+    if (watching !== undefined) return;
+    try {
+      const watcher = watch(layout.commits, { persistent: false }, () => void refresh());
+      watcher.on('error', () => {
+        watcher.close();
+        watching = undefined;
+      });
+      watching = watcher;
+    } catch {
+      // Not there yet, or no more watches to be had.
+    }
+  }
+
   await refresh();
-  const poll = setInterval(() => void refresh(), options.pollMilliseconds ?? 1_000);
-  const watching = watchCommits(layout.commits, () => void refresh());
+  watchCommits();
+  const poll = setInterval(() => {
+    watchCommits();
+    void refresh();
+  }, options.pollMilliseconds ?? 1_000);
 
   return {
     get current() {
@@ -98,22 +118,11 @@ export async function createStoreReader(options: StoreReaderOptions): Promise<St
     withdraw: (host, instance) => removeAcknowledgement(layout, host, instance),
     async close() {
       clearInterval(poll);
-      watching.close();
+      watching?.close();
       listeners.length = 0;
       await (again ?? looking);
     },
   };
-}
-
-/** Tells of changes where the system can; polling finds them everywhere else. */
-function watchCommits(folder: string, changed: () => void): { close(): void } {
-  try {
-    const watcher = watch(folder, { persistent: false }, changed);
-    watcher.on('error', () => watcher.close());
-    return watcher;
-  } catch {
-    return { close: () => {} };
-  }
 }
 
 function follows(current: NamedCommit, next: NamedCommit): boolean {
