@@ -107,7 +107,7 @@ export const kinds: Readonly<Record<Kind, KindFacts>> = {
 ${facts.join('')}};
 
 ${resources.join('\n')}
-${[...interfaces].map(([name, body]) => body.replace('NAME', name)).join('\n')}`;
+${[...interfaces].map(([name, body]) => `/** @public */\n${body.replace('NAME', name)}`).join('\n')}`;
 }
 
 /** The name of an interface for an object schema, which is added to `interfaces` unless an equal one is there. */
@@ -196,7 +196,7 @@ function* fieldRows(schema: Schema, path: string): Iterable<string> {
     const here = `${path}.${key}${property.items === undefined ? '' : '[]'}`;
     const required = schema.required?.includes(key) ? 'required' : '';
     const standard = property.default === undefined ? required : `\`${JSON.stringify(property.default)}\``;
-    yield `| \`${here}\` | ${describeType(inner)} | ${standard} | ${property.description?.trim().replaceAll('|', '\\|') ?? ''} |`;
+    yield `| \`${here}\` | ${describeType(inner)} | ${standard} | ${property.description?.trim().replace(/[|<]/g, '\\$&') ?? ''} |`;
     yield* fieldRows(inner, here);
   }
 }

@@ -72,6 +72,7 @@ export interface VMAccessPolicy {
   readonly status: VMAccessPolicyStatus;
 }
 
+/** @public */
 export interface LabelRequirement {
   /** Key of the label. */
   readonly key: string;
@@ -81,6 +82,7 @@ export interface LabelRequirement {
   readonly values?: readonly string[];
 }
 
+/** @public */
 export interface LabelSelector {
   /** Labels that must be there with exactly these values. */
   readonly matchLabels?: Readonly<Record<string, string>>;
@@ -88,6 +90,7 @@ export interface LabelSelector {
   readonly matchExpressions?: readonly LabelRequirement[];
 }
 
+/** @public */
 export interface VMSelector {
   /** Labels that must be there with exactly these values. */
   readonly matchLabels?: Readonly<Record<string, string>>;
@@ -97,6 +100,7 @@ export interface VMSelector {
   readonly names?: readonly string[];
 }
 
+/** @public */
 export interface ClusterVMAccessPolicySpec {
   /** Namespaces whose VMs are selected, by label; empty selects all. */
   readonly namespaceSelector: LabelSelector;
@@ -114,6 +118,7 @@ export interface ClusterVMAccessPolicySpec {
   readonly suspend: boolean;
 }
 
+/** @public */
 export interface Condition {
   /** Which fact. */
   readonly type: string;
@@ -129,6 +134,7 @@ export interface Condition {
   readonly message: string;
 }
 
+/** @public */
 export interface PolicyWarning {
   /** Kind of finding. */
   readonly code: string;
@@ -138,6 +144,7 @@ export interface PolicyWarning {
   readonly witness?: string;
 }
 
+/** @public */
 export interface ClusterVMAccessPolicyStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
@@ -153,6 +160,7 @@ export interface ClusterVMAccessPolicyStatus {
   readonly warnings?: readonly PolicyWarning[];
 }
 
+/** @public */
 export interface RepositoryRef {
   /** Name of the GuestStoreRepository. */
   readonly name: string;
@@ -160,6 +168,7 @@ export interface RepositoryRef {
   readonly namespace?: string;
 }
 
+/** @public */
 export interface ContentItemSourceInline {
   /** Text, stored as UTF-8. */
   readonly text?: string;
@@ -167,6 +176,7 @@ export interface ContentItemSourceInline {
   readonly base64?: string;
 }
 
+/** @public */
 export interface KeyRef {
   /** Its name, in the same namespace. */
   readonly name: string;
@@ -174,16 +184,19 @@ export interface KeyRef {
   readonly key: string;
 }
 
+/** @public */
 export interface ContentItemSourceHttp {
   /** Address of the file, http or https. */
   readonly url: string;
 }
 
+/** @public */
 export interface ContentItemSourceFile {
   /** Path below the import folder. */
   readonly path: string;
 }
 
+/** @public */
 export interface ContentItemSourceOci {
   /** Reference of the artifact, with tag or digest. */
   readonly ref: string;
@@ -191,6 +204,7 @@ export interface ContentItemSourceOci {
   readonly path?: string;
 }
 
+/** @public */
 export interface ContentItemSourceGit {
   /** Address of the repository, https or ssh. */
   readonly url: string;
@@ -200,6 +214,7 @@ export interface ContentItemSourceGit {
   readonly path?: string;
 }
 
+/** @public */
 export interface ContentItemSourceS3 {
   /** Address of the service; Amazon's when left out. */
   readonly endpoint?: string;
@@ -211,6 +226,7 @@ export interface ContentItemSourceS3 {
   readonly key: string;
 }
 
+/** @public */
 export interface ContentItemSourceArtifact {
   /** Kind of the source. */
   readonly kind: 'GitRepository' | 'OCIRepository' | 'Bucket' | 'HelmChart' | 'ExternalArtifact';
@@ -222,13 +238,16 @@ export interface ContentItemSourceArtifact {
   readonly path?: string;
 }
 
+/** @public */
 export type ContentItemSourceExisting = Readonly<Record<string, never>>;
 
+/** @public */
 export interface ContentItemSourceCatalog {
   /** Address of the metadata.json, http or https. */
   readonly url: string;
 }
 
+/** @public */
 export interface ContentItemSource {
   /** Bytes that stand in this object, at most 1 MiB. */
   readonly inline?: ContentItemSourceInline;
@@ -254,11 +273,13 @@ export interface ContentItemSource {
   readonly catalog?: ContentItemSourceCatalog;
 }
 
+/** @public */
 export interface ContentItemVerify {
   /** Public key in PEM. */
   readonly key: string;
 }
 
+/** @public */
 export interface ContentItemExtract {
   /** Form of the archive. */
   readonly format: 'Tar' | 'TarGzip' | 'TarZstd' | 'Zip';
@@ -268,6 +289,7 @@ export interface ContentItemExtract {
   readonly exclude?: readonly string[];
 }
 
+/** @public */
 export interface ContentItemSpec {
   /** The repository that publishes it. */
   readonly repositoryRef: RepositoryRef;
@@ -287,6 +309,7 @@ export interface ContentItemSpec {
   readonly suspend: boolean;
 }
 
+/** @public */
 export interface ContentItemProgress {
   /** Bytes received. */
   readonly bytes: number;
@@ -294,6 +317,7 @@ export interface ContentItemProgress {
   readonly total?: number;
 }
 
+/** @public */
 export interface ContentItemStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
@@ -313,11 +337,13 @@ export interface ContentItemStatus {
   readonly progress?: ContentItemProgress;
 }
 
+/** @public */
 export interface GuestStoreHostSpec {
   /** Stops work on this object; what is in force stays in force. */
   readonly suspend: boolean;
 }
 
+/** @public */
 export interface GuestStoreHostSpace {
   /** Bytes in all. */
   readonly total: number;
@@ -327,6 +353,7 @@ export interface GuestStoreHostSpace {
   readonly freePercent: number;
 }
 
+/** @public */
 export interface GuestStoreHostStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
@@ -346,6 +373,7 @@ export interface GuestStoreHostStatus {
   readonly space?: GuestStoreHostSpace;
 }
 
+/** @public */
 export interface AllowedReferences {
   /** Same is this repository's namespace, All every namespace, Selector those whose labels match. */
   readonly from: 'Same' | 'All' | 'Selector';
@@ -353,6 +381,7 @@ export interface AllowedReferences {
   readonly selector?: LabelSelector;
 }
 
+/** @public */
 export interface GuestStoreRepositoryAllow {
   /** Whose ContentItems may publish here. */
   readonly items: AllowedReferences;
@@ -360,6 +389,7 @@ export interface GuestStoreRepositoryAllow {
   readonly vms: AllowedReferences;
 }
 
+/** @public */
 export interface GuestStoreRepositoryRetention {
   /** How many revisions. */
   readonly revisions?: number;
@@ -367,6 +397,7 @@ export interface GuestStoreRepositoryRetention {
   readonly age?: string;
 }
 
+/** @public */
 export interface GuestStoreRepositorySpec {
   /** Name of a datastore that the operator and the daemons were started with. */
   readonly datastore: string;
@@ -402,6 +433,7 @@ export interface GuestStoreRepositorySpec {
   readonly suspend: boolean;
 }
 
+/** @public */
 export interface GuestStoreRepositoryHosts {
   /** How many there are. */
   readonly total: number;
@@ -411,6 +443,7 @@ export interface GuestStoreRepositoryHosts {
   readonly unreachable?: readonly string[];
 }
 
+/** @public */
 export interface GuestStoreRepositoryStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
@@ -428,6 +461,7 @@ export interface GuestStoreRepositoryStatus {
   readonly hosts?: GuestStoreRepositoryHosts;
 }
 
+/** @public */
 export interface GuestVMChannelHybridUDS {
   /** Socket of the VMM, relative to the folder of the namespace in the run folder, or absolute below its socket root; <name>.vsock when left out. */
   readonly path?: string;
@@ -439,6 +473,7 @@ export interface GuestVMChannelHybridUDS {
   readonly gid?: number;
 }
 
+/** @public */
 export interface GuestVMChannelSerial {
   /** Socket, relative to the folder of the namespace in the run folder, or absolute below its socket root. */
   readonly path: string;
@@ -446,6 +481,7 @@ export interface GuestVMChannelSerial {
   readonly mode: 'Listen' | 'Connect';
 }
 
+/** @public */
 export interface GuestVMChannelVsock {
   /** Context identifier of the VM on its host. */
   readonly cid: number;
@@ -453,11 +489,13 @@ export interface GuestVMChannelVsock {
   readonly port: number;
 }
 
+/** @public */
 export interface GuestVMChannelTls {
   /** Common name of the certificate. */
   readonly subject: string;
 }
 
+/** @public */
 export interface GuestVMChannelVsphere {
   /** Name of the vCenter Server; the only one configured when left out. */
   readonly server?: string;
@@ -465,11 +503,13 @@ export interface GuestVMChannelVsphere {
   readonly instanceUUID: string;
 }
 
+/** @public */
 export interface GuestVMChannelVmOperator {
   /** Name of the VirtualMachine, in the same namespace; this object's name when left out. */
   readonly name?: string;
 }
 
+/** @public */
 export interface GuestVMChannel {
   /** Firecracker, Cloud Hypervisor, vhost-device-vsock, a Unix socket <path>_<port>. */
   readonly hybridUDS?: GuestVMChannelHybridUDS;
@@ -485,6 +525,7 @@ export interface GuestVMChannel {
   readonly vmOperator?: GuestVMChannelVmOperator;
 }
 
+/** @public */
 export interface GuestVMSpec {
   /** Identifier of the VM with its hypervisor, such as a libvirt domain's UUID. */
   readonly uid?: string;
@@ -500,6 +541,7 @@ export interface GuestVMSpec {
   readonly suspend: boolean;
 }
 
+/** @public */
 export interface GuestVMRules {
   /** Rules that grant. */
   readonly grant: number;
@@ -507,6 +549,7 @@ export interface GuestVMRules {
   readonly deny: number;
 }
 
+/** @public */
 export interface GuestVMPolicy {
   /** Kind of the object. */
   readonly kind: string;
@@ -518,6 +561,7 @@ export interface GuestVMPolicy {
   readonly generation?: number;
 }
 
+/** @public */
 export interface GuestVMTarget {
   /** Name of the target, such as daemon. */
   readonly name: string;
@@ -529,6 +573,7 @@ export interface GuestVMTarget {
   readonly message?: string;
 }
 
+/** @public */
 export interface GuestVMStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
@@ -552,6 +597,7 @@ export interface GuestVMStatus {
   readonly targets?: readonly GuestVMTarget[];
 }
 
+/** @public */
 export interface VMAccessPolicySpec {
   /** VMs that the rules apply to, by label and name; empty selects all. */
   readonly vmSelector: VMSelector;
@@ -567,6 +613,7 @@ export interface VMAccessPolicySpec {
   readonly suspend: boolean;
 }
 
+/** @public */
 export interface VMAccessPolicyStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;

@@ -29,8 +29,8 @@ export async function runValidate(options: ValidateOptions, io: Io): Promise<Exi
     );
   }
   const { faults, warnings, accepted, passedOver } = await judge(options.paths, io.signal);
-  for (const finding of faults) io.stderr.write(`${lineOf(finding)}\n`);
-  for (const finding of warnings) io.stderr.write(`${lineOf(finding, 'warning: ')}\n`);
+  for (const finding of faults.toSorted(byPlace)) io.stderr.write(`${lineOf(finding)}\n`);
+  for (const finding of warnings.toSorted(byPlace)) io.stderr.write(`${lineOf(finding, 'warning: ')}\n`);
   const counts = [
     plural(accepted, 'valid object'),
     plural(faults.length, 'fault'),
@@ -78,7 +78,7 @@ async function judge(paths: readonly string[], signal: AbortSignal): Promise<Jud
     const { file } = document;
     warnings.push({ file, line: document.lineOf(path), field: fieldName(path), reason, wayOut });
   }
-  return { faults, warnings: warnings.toSorted(byPlace), accepted: declared.length, passedOver };
+  return { faults, warnings, accepted: declared.length, passedOver };
 }
 
 /** A ConfigMap, Secret or Namespace: ours may refer to it. Whether the API server takes it is not judged here. */

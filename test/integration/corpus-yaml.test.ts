@@ -21,11 +21,8 @@ beforeAll(async () => {
 async function kubectlReads(file: string): Promise<readonly { readonly spec?: unknown }[] | undefined> {
   const args = ['create', '--dry-run=client', '--validate=false', '--output=json', '--filename', file];
   try {
-    const { stdout } = await promisify(execFile)(await programFile('kubectl'), [
-      '--kubeconfig',
-      cluster.kubeconfig,
-      ...args,
-    ]);
+    const command = ['--kubeconfig', cluster.kubeconfig, ...args];
+    const { stdout } = await promisify(execFile)(await programFile('kubectl'), command, { maxBuffer: 64 << 20 });
     return stdout.split(/(?<=^\}$)/m).flatMap((json) => (json.trim() === '' ? [] : [JSON.parse(json)]));
   } catch {
     return undefined;
