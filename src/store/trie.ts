@@ -185,9 +185,13 @@ export function same(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) !== Array.isArray(b)) return false;
-  for (const key in a) if (!same(a[key as keyof typeof a], b[key as keyof typeof b])) return false;
-  for (const key in b) if (!(key in a) && b[key as keyof typeof b] !== undefined) return false;
+  for (const key in a) if (!same(own(a, key), own(b, key))) return false;
+  for (const key in b) if (!Object.hasOwn(a, key) && own(b, key) !== undefined) return false;
   return true;
+}
+
+function own(record: object, key: string): unknown {
+  return Object.hasOwn(record, key) ? record[key as keyof typeof record] : undefined;
 }
 
 /** One key whose record differs between two tries. */
