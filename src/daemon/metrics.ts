@@ -18,8 +18,8 @@ export function createDaemonMetrics(metrics: Metrics): DaemonMetrics {
   let bytes = 0;
   metrics.counterOf('gueststore_daemon_sent_bytes_total', 'Bytes of content sent to guests.', () => bytes);
   const lost = metrics.counter(
-    'gueststore_daemon_heads_lost_total',
-    'Connections that ended without a whole request, by why.',
+    'gueststore_daemon_lost_total',
+    'Connections that ended without a whole request or before its turn, by why.',
   );
   const duration = metrics.histogram(
     'gueststore_daemon_request_duration_seconds',

@@ -288,7 +288,10 @@ class Connection {
       room.waiting.shift()?.takeTurn();
     } else {
       const place = room.waiting.indexOf(this);
-      if (place !== -1) room.waiting.splice(place, 1);
+      if (place !== -1) {
+        room.waiting.splice(place, 1);
+        room.service.lost(result === 'stopped' ? 'stopped' : 'gone');
+      }
     }
   }
 }

@@ -7,7 +7,7 @@ import type { HeadRefusal, RequestHead } from '../wire/request-head.ts';
  */
 export interface Service {
   answer(asked: Asked): Reply | Promise<Reply>;
-  /** A connection ended without a whole head. */
+  /** A connection ended without a whole head, or before its turn came. */
   lost(why: 'late' | 'gone' | 'stopped'): void;
 }
 
