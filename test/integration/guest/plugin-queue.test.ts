@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
 import { startTestPlugin } from '../../support/plugin.ts';
 import { askRaw, connectRaw, type RawClient } from '../../support/raw-client.ts';
-import { hostHead, type Script } from '../../support/scripted-channel.ts';
+import { hostHead, type Script, startScriptedChannel } from '../../support/scripted-channel.ts';
 
 const hello: Script = (_, socket) => void socket.end(`${hostHead('200 OK', 5)}hello`);
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\n\r\n`;
@@ -179,16 +179,20 @@ test('an answer that is slow as a whole, but moves, is not cut', async () => {
   expect((await askRaw(pipe, get('/slow'))).text).toMatch(/\r\n\r\nx{10}$/);
 });
 
-test('without a host every client is closed, the waiting ones too, and a later one is served when it is back', async () => {
-  const { pipe, host } = await startTestPlugin(hello);
+test('without a host every client is closed, the waiting ones too, and the next is served when it is back', async () => {
+  // No timer of theirs would close the silent ones within this test.
+  const { pipe, host } = await startTestPlugin(hello, { clientRecvTimeout: 1000 });
   await host[Symbol.asyncDispose]();
-  const silent = await connectRaw(pipe);
+  const first = await connectRaw(pipe);
   const waiting = [await connectRaw(pipe), await connectRaw(pipe)];
-  silent.socket.write(get('/a'));
-  for (const { answer, socket } of [silent, ...waiting]) {
+  first.socket.write(get('/a'));
+  for (const { answer, socket } of [first, ...waiting]) {
     expect(await answer).toEqual({ text: '', end: 'end' });
     socket.destroy();
   }
+  const back = await startScriptedChannel(host.channel.slice('unix:'.length), hello);
+  onTestFinished(() => back[Symbol.asyncDispose]());
+  expect((await askRaw(pipe, get('/b'))).text).toMatch(/hello$/);
 });
 
 test('stopping closes the current client, those that wait, and the channel', async () => {
