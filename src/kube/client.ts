@@ -98,12 +98,15 @@ export interface Client extends AsyncDisposable {
   create<T extends KubeObject>(resource: Resource<T>, object: T, options?: WriteOptions): Promise<Stored<T>>;
   /** Replaces the whole object; with `metadata.resourceVersion`, only if nobody else has written since. */
   replace<T extends KubeObject>(resource: Resource<T>, object: T, options?: WriteOptions): Promise<Stored<T>>;
-  /** Server-side apply: creates what is not there. With `metadata.uid`, only to this very object. */
+  /** Server-side apply: creates what is not there. With `metadata.uid`, only to this very object, else `Invalid` or `Conflict`. */
   apply<T extends KubeObject>(resource: Resource<T>, object: Applied<T>, options: ApplyOptions): Promise<Stored<T>>;
-  /** Server-side apply to `/status`: `NotFound` where there is no such object. */
+  /**
+   * Server-side apply to `/status`: `NotFound` where there is no such object. The server does not look at a uid here: the
+   * answer's tells whose status it was.
+   */
   applyStatus<T extends KubeObject>(
     resource: Resource<T>,
-    metadata: ObjectMeta,
+    name: ObjectName,
     status: StatusOf<T>,
     options: ApplyOptions,
   ): Promise<Stored<T>>;
@@ -187,8 +190,8 @@ export function createClient(transport: Transport): Client {
     apply: (resource, object, options) =>
       one(resource, applyCall(resource, object.metadata, typed(resource, object), options), options.signal),
 
-    applyStatus: (resource, { namespace, name, uid }, status, options) => {
-      const body = typed(resource, { metadata: { namespace, name, uid }, status });
+    applyStatus: (resource, { namespace, name }, status, options) => {
+      const body = typed(resource, { metadata: { namespace, name }, status });
       return one(resource, applyCall(resource, { namespace, name }, body, options, 'status'), options.signal);
     },
 

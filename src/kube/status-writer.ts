@@ -21,7 +21,7 @@ export interface StatusWriterOptions<T extends WithStatus> {
 export interface StatusWriter<T extends WithStatus> {
   /**
    * Makes `status`, the whole of what we own there, the object's status; true when that needed a write. Transition times
-   * are kept while a condition's status stays, and never cause a write. An object that is gone, or that is another by now, is left.
+   * are kept while a condition's status stays, and never cause a write. An object that is gone is left.
    */
   write(object: Stored<T>, status: StatusOf<T>, signal: AbortSignal): Promise<boolean>;
   /** Forget what was written to an object that no longer exists. */
@@ -55,14 +55,16 @@ export function createStatusWriter<T extends WithStatus>(options: StatusWriterOp
       if (!needed(object, desired)) return false;
       const body = withTransitionTimes(status, object.status?.conditions ?? [], now) as StatusOf<T>;
       try {
-        const metadata = { namespace, name, uid };
-        const answer = await client.applyStatus(resource, metadata, body, { fieldManager, force: true, signal });
+        const written = { namespace, name };
+        const answer = await client.applyStatus(resource, written, body, { fieldManager, force: true, signal });
+        // A successor of the same name has got it: its own run, for which this is no write of ours, puts that right.
+        if (answer.metadata.uid !== uid) return true;
         lastWritten.set(uid, { status: desired, seenVersion: resourceVersion });
         options.wrote?.(answer);
         return true;
       } catch (error) {
-        // Deleted meanwhile; with another uid the server says Conflict.
-        if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict')) throw error;
+        // Deleted meanwhile.
+        if (!isApiError(error, 'NotFound')) throw error;
         lastWritten.delete(uid);
         return false;
       }

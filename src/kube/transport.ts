@@ -137,7 +137,9 @@ async function* chunksOf(call: Call, body: AsyncIterable<Uint8Array>, signal: Ab
 function createPool({ connection, tls, proxy }: Credentials, connections: number): Pool {
   const connect = { ...tls, keepAlive: true, keepAliveInitialDelay: 15_000, timeout: 10_000 };
   const create = (limit: number | null): Dispatcher => {
-    const options = { connections: limit, keepAliveTimeout: 60_000, pipelining: 1 };
+    // HTTP/2 would put all on one connection, and giving up a request does not close it: one that is half open would be
+    // taken again and again.
+    const options = { connections: limit, keepAliveTimeout: 60_000, pipelining: 1, allowH2: false };
     return proxy === undefined
       ? new Agent({ ...options, connect })
       : new ProxyAgent({ ...options, uri: proxy, requestTls: connect, connect });

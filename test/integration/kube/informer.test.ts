@@ -1,0 +1,309 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { isExpired } from '../../../src/kube/api-error.ts';
+import type { Change } from '../../../src/kube/cache.ts';
+import type { Client } from '../../../src/kube/client.ts';
+import { createInformer, type Informer, type InformerOptions } from '../../../src/kube/informer.ts';
+import type { KubeObject } from '../../../src/kube/objects.ts';
+import type { ReflectorPace } from '../../../src/kube/reflector.ts';
+import { silent } from '../../../src/lib/log.ts';
+import { createMetrics } from '../../../src/lib/metrics.ts';
+import { eventually } from '../../support/eventually.ts';
+import { type Cluster, kubectl, startApiServer } from '../../support/kubernetes/api-server.ts';
+import { clientFor, portOf } from '../../support/kubernetes/clients.ts';
+import { createHttpProxy } from '../../support/kubernetes/http-proxy.ts';
+import { bareCluster, createNamespace } from '../../support/kubernetes/shared-cluster.ts';
+import { createTcpProxy } from '../../support/kubernetes/tcp-proxy.ts';
+import { installWidgets, type Widget, widgetCrd, widgets } from '../../support/kubernetes/widgets.ts';
+
+/** The production pace, but a test does not wait half a minute for a second try. */
+const pace: ReflectorPace = {
+  pageSize: 2,
+  watch: [60_000, 60_000],
+  silence: 60_000,
+  shortest: 200,
+  backoff: { first: 50, longest: 200, forgetAfter: 1_000 },
+};
+
+let cluster: Cluster;
+let admin: Client;
+
+beforeAll(async () => {
+  cluster = await bareCluster();
+  await installWidgets(cluster);
+  admin = clientFor(cluster);
+  return () => admin.close();
+});
+
+interface Running<T extends KubeObject> {
+  readonly informer: Informer<T>;
+  /** What handlers were told: `added a`, `deleted b (unknown)`. */
+  readonly told: readonly string[];
+  readonly lists: () => number;
+}
+
+/** An informer that runs until the test ends. */
+function run<T extends KubeObject>(options: Omit<InformerOptions<T>, 'log'>): Running<T> {
+  const metrics = createMetrics();
+  const informer = createInformer({ pace, freeze: true, ...options, metrics, log: silent });
+  const told: string[] = [];
+  informer.onChange((change) => told.push(describe(change)));
+  const stop = new AbortController();
+  const running = informer.run(stop.signal);
+  onTestFinished(async () => {
+    stop.abort();
+    await running;
+  });
+  const lists = () => Number(/reflector_lists_total\{.*\} (\d+)/.exec(metrics.render())?.[1] ?? 0);
+  return { informer, told, lists };
+}
+
+function describe<T extends KubeObject>(change: Change<T>): string {
+  const name = change.key.split('/').at(-1);
+  return `${change.type} ${name}${change.type === 'deleted' && change.finalStateUnknown ? ' (unknown)' : ''}`;
+}
+
+async function create(namespace: string, name: string, spec: Widget['spec'] = { size: 1 }): Promise<void> {
+  await admin.create(widgets, { metadata: { namespace, name }, spec });
+}
+
+async function seen(informer: Informer<Widget>, key: string): Promise<void> {
+  await eventually(() => informer.get(key));
+}
+
+test('lists in pages, then follows every change; handlers that come late are told all', async () => {
+  await using space = await createNamespace(cluster);
+  const namespace = space.name;
+  for (const name of ['a', 'b', 'c', 'd', 'e']) await create(namespace, name);
+  const { informer, told } = run({ client: admin, resource: widgets, namespace });
+  await informer.synced;
+  expect(told).toEqual(['added a', 'added b', 'added c', 'added d', 'added e']);
+  expect(informer.get(`${namespace}/a`)?.metadata).not.toHaveProperty('managedFields');
+
+  await create(namespace, 'f');
+  await admin.patch(widgets, { namespace, name: 'a' }, { type: 'merge', value: { spec: { size: 2 } } });
+  await admin.delete(widgets, { namespace, name: 'b' });
+  await eventually(() => (told.length === 8 ? true : undefined));
+  expect(told.slice(5)).toEqual(['added f', 'updated a', 'deleted b']);
+
+  const late: string[] = [];
+  informer.onChange(() => {
+    throw new Error('a handler of no use');
+  });
+  informer.onChange((change) => late.push(describe(change)));
+  expect(late.toSorted()).toEqual(['added a', 'added c', 'added d', 'added e', 'added f']);
+});
+
+test('selects, indexes, and asks for metadata alone', async () => {
+  await using space = await createNamespace(cluster);
+  const namespace = space.name;
+  await create(namespace, 'front', { part: 'wheel' });
+  await create(namespace, 'rear', { part: 'wheel' });
+  const indices = { part: ({ spec }: Widget) => [spec?.part ?? 'none'] };
+  const { informer } = run({ client: admin, resource: widgets, namespace, indices });
+  const names = run({ client: admin, resource: widgets, namespace, metadataOnly: true }).informer;
+  const one = run({ client: admin, resource: widgets, namespace, fieldSelector: 'metadata.name=rear' }).informer;
+  await Promise.all([informer.synced, names.synced, one.synced]);
+  expect(informer.byIndex('part', 'wheel')).toHaveLength(2);
+  await create(namespace, 'left', { part: 'door' });
+  await eventually(() => names.get(`${namespace}/left`));
+  expect(names.get(`${namespace}/left`)).toMatchObject({ kind: 'Widget', metadata: { name: 'left' } });
+  expect(names.get(`${namespace}/left`)?.spec).toBeUndefined();
+  expect([...one.keys()]).toEqual([`${namespace}/rear`]);
+});
+
+test('a reset is survived without a new list', async () => {
+  await using space = await createNamespace(cluster);
+  await using proxy = await createTcpProxy({ port: portOf(cluster) });
+  await using client = clientFor(cluster, { url: `https://127.0.0.1:${proxy.port}` });
+  const { informer, lists } = run({ client, resource: widgets, namespace: space.name });
+  await informer.synced;
+  for (const name of ['a', 'b', 'c']) {
+    proxy.reset();
+    await create(space.name, name);
+    await seen(informer, `${space.name}/${name}`);
+  }
+  expect(lists()).toBe(1);
+});
+
+test('a half-open connection is noticed once bookmarks stay away', async () => {
+  await using space = await createNamespace(cluster);
+  await using proxy = await createTcpProxy({ port: portOf(cluster) });
+  await using client = clientFor(cluster, { url: `https://127.0.0.1:${proxy.port}` });
+  // The server sends a bookmark some two seconds before it ends a watch.
+  const short = { ...pace, watch: [4_000, 4_000], silence: 500 } as const;
+  const { informer, told } = run({ client, resource: widgets, namespace: space.name, pace: short });
+  await informer.synced;
+  await create(space.name, 'a');
+  await seen(informer, `${space.name}/a`);
+  proxy.silence();
+  await admin.delete(widgets, { namespace: space.name, name: 'a' });
+  await create(space.name, 'b');
+  await seen(informer, `${space.name}/b`);
+  expect(told).toEqual(['added a', 'deleted a', 'added b']);
+});
+
+const gone = { kind: 'Status', status: 'Failure', code: 410, reason: 'Expired', message: 'too old' };
+
+test.each([
+  { form: 'as HTTP status', answer: { type: 'answer', status: 410, body: JSON.stringify(gone) } as const },
+  {
+    form: 'as an event within HTTP 200',
+    answer: { type: 'answer', status: 200, body: `${JSON.stringify({ type: 'ERROR', object: gone })}\n` } as const,
+  },
+])('410 $form leads to a new list, which tells what was missed', async ({ answer }) => {
+  await using space = await createNamespace(cluster);
+  const namespace = space.name;
+  await using proxy = await createHttpProxy(cluster);
+  await using client = clientFor(cluster, { url: proxy.url });
+  await create(namespace, 'a');
+  let watches = 0;
+  let missed: Promise<void> | undefined;
+  // Nothing is missed but what happens between the first list and the first watch that works.
+  proxy.fault = (url) => {
+    if (!url.searchParams.has('watch')) return undefined;
+    watches += 1;
+    if (watches === 1)
+      missed = (async () => {
+        await admin.delete(widgets, { namespace, name: 'a' });
+        await create(namespace, 'b');
+      })();
+    return watches <= 2 ? answer : undefined;
+  };
+  const { informer, told, lists } = run({ client, resource: widgets, namespace });
+  await seen(informer, `${namespace}/b`);
+  await missed;
+  await eventually(() => (lists() === 3 ? true : undefined));
+  expect(told).toEqual(['added a', 'deleted a (unknown)', 'added b']);
+});
+
+test('410 while paging is answered by one list in one piece', async () => {
+  await using space = await createNamespace(cluster);
+  await using proxy = await createHttpProxy(cluster);
+  await using client = clientFor(cluster, { url: proxy.url });
+  for (const name of ['a', 'b', 'c']) await create(space.name, name);
+  proxy.fault = (url) =>
+    url.searchParams.has('continue') ? { type: 'answer', status: 410, body: JSON.stringify(gone) } : undefined;
+  const { informer } = run({ client, resource: widgets, namespace: space.name });
+  await informer.synced;
+  expect(informer.size).toBe(3);
+});
+
+test.each([
+  { cut: 'is cut off', edit: (chunk: Buffer) => chunk.subarray(0, chunk.length / 2), end: true },
+  { cut: 'is no JSON', edit: (chunk: Buffer) => Buffer.from(chunk.toString('utf8').replaceAll('{', '[')), end: false },
+])('a line that $cut leads to a new list', async ({ edit, end }) => {
+  await using space = await createNamespace(cluster);
+  await using proxy = await createHttpProxy(cluster);
+  await using client = clientFor(cluster, { url: proxy.url });
+  const { informer, lists } = run({ client, resource: widgets, namespace: space.name });
+  let spoilt = false;
+  proxy.fault = (url) => {
+    if (!url.searchParams.has('watch') || spoilt) return undefined;
+    let cut = false;
+    return {
+      type: 'edit',
+      edit(chunk) {
+        if (cut && end) return undefined;
+        cut = true;
+        spoilt = true;
+        return edit(chunk);
+      },
+    };
+  };
+  await informer.synced;
+  await create(space.name, 'a');
+  if (end) {
+    // A second event, at which the proxy ends the answer in the middle of the first.
+    await eventually(() => (spoilt ? true : undefined));
+    await create(space.name, 'b');
+  }
+  await seen(informer, `${space.name}/a`);
+  expect(lists()).toBe(2);
+});
+
+test('a kind that is not there yet is waited for, and one that goes away is kept and found again', async () => {
+  const group = `g${Date.now().toString(36)}.widgets.test`;
+  const resource = { ...widgets, group };
+  const { informer, told } = run({ client: admin, resource });
+  await delay(100);
+  expect(informer.hasSynced).toBe(false);
+  await installWidgets(cluster, group);
+  await informer.synced;
+  await admin.create(resource, { metadata: { namespace: 'default', name: 'a' } });
+  await eventually(() => informer.get('default/a'));
+  await kubectl(cluster, ['delete', 'crd', `widgets.${group}`]);
+  await eventually(() => (told.at(-1) === 'deleted a' ? true : undefined));
+  await kubectl(cluster, ['create', '--filename', '-'], JSON.stringify(widgetCrd(group)));
+  await kubectl(cluster, ['wait', '--for=condition=Established', `crd/widgets.${group}`]);
+  await eventually(() => admin.create(resource, { metadata: { namespace: 'default', name: 'b' } }));
+  await eventually(() => informer.get('default/b'));
+  await kubectl(cluster, ['delete', 'crd', `widgets.${group}`]);
+});
+
+test('a right that is granted late is enough', async () => {
+  await using space = await createNamespace(cluster);
+  const namespace = space.name;
+  await create(namespace, 'a');
+  await using client = clientFor(cluster, { token: cluster.tokens.nobody });
+  const { informer } = run({ client, resource: widgets, namespace });
+  await delay(100);
+  expect(informer.hasSynced).toBe(false);
+  await kubectl(cluster, [
+    '-n',
+    namespace,
+    'create',
+    'role',
+    'r',
+    '--verb=list,watch',
+    '--resource=widgets.widgets.test',
+  ]);
+  await kubectl(cluster, ['-n', namespace, 'create', 'rolebinding', 'r', '--role=r', '--user=nobody']);
+  await informer.synced;
+  expect(informer.size).toBe(1);
+});
+
+test('an API server that is killed and comes back costs nothing but time', async () => {
+  await using server = await startApiServer();
+  await installWidgets(server);
+  await using client = clientFor(server);
+  const create = (name: string) => client.create(widgets, { metadata: { namespace: 'default', name } });
+  await create('a');
+  await create('b');
+  const { informer, told } = run({ client, resource: widgets });
+  await informer.synced;
+  await server.kill();
+  await expect(create('c')).rejects.toMatchObject({ code: 'ApiUnavailable' });
+  expect([...informer.keys()]).toEqual(['default/a', 'default/b']);
+  await server.restart();
+  await client.delete(widgets, { namespace: 'default', name: 'a' });
+  await create('c');
+  await seen(informer, 'default/c');
+  expect(told.filter((what) => !what.startsWith('updated'))).toEqual([
+    'added a',
+    'added b',
+    expect.stringMatching(/^deleted a/),
+    'added c',
+  ]);
+
+  // The server's own memory begins anew: a version from before is no longer kept, which it says within the watch.
+  const { signal } = new AbortController();
+  const ancient = client.watch(widgets, { resourceVersion: '1', timeoutSeconds: 10, signal });
+  const error = await Array.fromAsync(ancient).catch((thrown: unknown) => thrown);
+  expect(isExpired(error)).toBe(true);
+});
+
+test('a run can wait until the cache has seen its own last write', async () => {
+  await using space = await createNamespace(cluster);
+  const namespace = space.name;
+  await create(namespace, 'a');
+  const { informer } = run({ client: admin, resource: widgets, namespace });
+  await informer.synced;
+  const key = `${namespace}/a`;
+  const { signal } = new AbortController();
+  for (let size = 2; size < 20; size += 1) {
+    informer.wrote(await admin.patch(widgets, { namespace, name: 'a' }, { type: 'merge', value: { spec: { size } } }));
+    await informer.settled(key, signal);
+    expect(informer.get(key)?.spec?.size).toBe(size);
+  }
+});
