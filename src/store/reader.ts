@@ -14,6 +14,8 @@ export interface StoreReaderOptions {
   readonly folder: string;
   /** Between two looks where nobody tells of changes; 1,000 by default. */
   readonly pollMilliseconds?: number;
+  /** False: only poll, as on file systems that tell nobody of changes. */
+  readonly watch?: boolean;
 }
 
 interface Revision {
@@ -84,7 +86,7 @@ export async function createStoreReader(options: StoreReaderOptions): Promise<St
 
   /** Tells of changes where the system can; polling finds them everywhere else, and the folder once it is made. */
   function watchCommits(): void {
-    if (watching !== undefined) return;
+    if (watching !== undefined || options.watch === false) return;
     try {
       const watcher = watch(layout.commits, { persistent: false }, () => void refresh());
       watcher.on('error', () => {

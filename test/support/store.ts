@@ -6,7 +6,7 @@ import type { Entry, RepositoryRow, StoredEntry } from '../../src/core/catalog.t
 import { type ContentPath, parseContentPath } from '../../src/core/content-path.ts';
 import type { RuleSet, VmRow } from '../../src/core/settings.ts';
 import { ruleSetDigest } from '../../src/store/canonical.ts';
-import { createStoreReader } from '../../src/store/reader.ts';
+import { createStoreReader, type StoreReaderOptions } from '../../src/store/reader.ts';
 import type { Commit, Snapshot, StoreChange, StoreReader, StoreWriter } from '../../src/store/types.ts';
 import { createStoreWriter, type StoreWriterOptions } from '../../src/store/writer.ts';
 
@@ -31,8 +31,8 @@ export async function openWriter(folder: string, options: Partial<StoreWriterOpt
 }
 
 /** Looks only when told to, unless the options say otherwise. */
-export async function openReader(folder: string, pollMilliseconds = 3_600_000): Promise<StoreReader> {
-  const reader = await createStoreReader({ folder, pollMilliseconds });
+export async function openReader(folder: string, options: Partial<StoreReaderOptions> = {}): Promise<StoreReader> {
+  const reader = await createStoreReader({ folder, pollMilliseconds: 3_600_000, watch: false, ...options });
   onTestFinished(() => reader.close());
   return reader;
 }
