@@ -22,7 +22,7 @@ export interface ContentRequest {
   readonly encode: (path: Uint8Array) => Uint8Array;
 }
 
-export interface ContentFailure {
+interface ContentFailure {
   readonly code: FailureCode;
   readonly reason: string;
 }

@@ -7,7 +7,7 @@ export interface ChannelAddress {
 }
 
 /** Bytes of a Unix socket's path, without the closing NUL. */
-export const maxSocketPathBytes = 107;
+const maxSocketPathBytes = 107;
 
 /** `unix:PATH` as typed. Throws `InvalidArgument`, and `NotSupportedYet` for the kinds that are to come. */
 export function parseChannel(text: string): ChannelAddress {

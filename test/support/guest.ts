@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { defaultPipe } from '../../src/guest/pipe-path.ts';
 import { eventually } from './eventually.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,7 +24,7 @@ export interface GuestOptions {
 }
 
 /** What VMware's own client library reports. */
-export interface ClientReport {
+interface ClientReport {
   /** Its result, 0 to 19. */
   readonly code: number;
   readonly name: string;
@@ -37,7 +36,7 @@ export interface ClientReport {
   readonly errno: string | 0;
 }
 
-export interface ClientOptions {
+interface ClientOptions {
   /** The client runs as this user. */
   readonly user?: number;
   /** Seconds. */
@@ -46,7 +45,7 @@ export interface ClientOptions {
   readonly cancelAfter?: number;
 }
 
-export interface Finished {
+interface Finished {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -217,6 +216,3 @@ function asUser(user: number | undefined): readonly string[] {
   const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
   return ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', 'env', path];
 }
-
-/** Where the plugin listens inside a guest. */
-export const guestPipe = defaultPipe;

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, open, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -223,7 +223,7 @@ test('progress is for terminals', async () => {
 test('a FIFO gets the content as it comes', async () => {
   const { pipe, output } = await scriptedPipe(hello);
   const fifo = join(output, 'fifo');
-  execFileSync('mkfifo', [fifo]);
+  spawnSync('mkfifo', [fifo]);
   const reading = open(fifo, 'r').then((handle) => text(handle.createReadStream()));
   expect((await run({ contentPath: '/a', file: fifo, pipe })).code).toBe(0);
   expect(await reading).toBe('hello');
