@@ -1,6 +1,7 @@
 import type { Log } from '../lib/log.ts';
 import { type Flag, readNamedFolders, type Values } from './flags.ts';
 import type { ExitCode, Io } from './io.ts';
+import { readPlace } from './place.ts';
 
 export interface Command {
   readonly summary: string;
@@ -61,6 +62,13 @@ const kubeconfig: Flag = {
   help: 'how to reach the cluster (default: as kubectl finds it, then the service account of the pod)',
 };
 const logLevel: Flag = { name: 'log-level', value: 'LEVEL', default: 'info', help: 'debug, info, warn or error' };
+
+/** Where to look; without one, the cluster. */
+const place: readonly Flag[] = [
+  { name: 'manifests', value: 'DIR', help: 'look at a folder of manifests' },
+  { name: 'datastore', value: 'DIR', help: 'look at a datastore' },
+  kubeconfig,
+];
 
 export const commands: Readonly<Record<string, Command>> = {
   up: {
@@ -188,6 +196,32 @@ export const commands: Readonly<Record<string, Command>> = {
         { contentPath, file, pipe: values.optional('pipe'), channel: values.optional('channel') },
         io,
       );
+    },
+  },
+  explain: {
+    summary: 'says what a VM is answered for a path, and which rule of which policy makes it so',
+    positionals: ['NAMESPACE/VM', '[CONTENT_PATH]'],
+    flags: [...place, { name: 'output', short: 'o', value: 'FORMAT', default: 'text', help: 'text or json' }],
+    run: async (values, { io, version }) => {
+      const [vm = '', path] = values.positionals;
+      const options = { vm, path, place: readPlace(values), output: values.text('output'), version };
+      return (await import('./explain.ts')).runExplain(options, io);
+    },
+  },
+  get: {
+    summary: 'shows repositories, items, policies, vms, hosts or all, with their status',
+    positionals: ['KIND', '[NAME]'],
+    flags: [
+      ...place,
+      { name: 'namespace', short: 'n', value: 'NAMESPACE', help: 'only this namespace' },
+      { name: 'all-namespaces', short: 'A', help: 'every namespace (as without -n)' },
+      { name: 'output', short: 'o', value: 'FORMAT', help: 'wide, json or yaml' },
+    ],
+    run: async (values, { io, version }) => {
+      const [kind = '', name] = values.positionals;
+      const namespace = values.on('all-namespaces') ? undefined : values.optional('namespace');
+      const options = { kind, name, namespace, place: readPlace(values), output: values.optional('output'), version };
+      return (await import('./get.ts')).runGet(options, io);
     },
   },
   validate: {

@@ -53,6 +53,8 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
   const kept = await openShelf<KeptFile>(documents, 'manifests', unreadable);
   const statuses = await openShelf<WrittenStatus>(documents, 'status', unreadable);
   const hosts = await openShelf<HostStatus>(documents, 'hosts', unreadable);
+  /** For who reads the datastore: what is in trouble is found anew at each start. */
+  const told = await openShelf<ManifestTrouble>(documents, 'trouble', unreadable);
   const validate = createValidate();
   const listeners = new Set<(kind: ObservedKind, key: ObjectKey) => void>();
   const signatures = new Map<string, string>();
@@ -83,6 +85,7 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
           finding('.', reason, 'mount it again or correct --manifests; the last good manifests stay in force'),
         ],
       });
+      await tell();
       return [folder];
     }
     for (const name of [...kept.records.keys(), ...trouble.keys()]) {
@@ -99,7 +102,15 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
     }
     declare();
     await kept.save();
+    await tell();
     return found.folders;
+  }
+
+  async function tell(): Promise<void> {
+    const now = new Map([...duplicates, ...trouble]);
+    for (const file of told.records.keys()) if (!now.has(file)) told.delete(file);
+    for (const [file, one] of now) if (!sameRecord(one, told.records.get(file))) told.set(file, one);
+    await told.save();
   }
 
   async function load(file: ManifestFile, known: ReadonlyMap<string, KeptObject>): Promise<void> {
@@ -249,7 +260,11 @@ function generationOf(object: ManifestObject, before: KeptObject | undefined): n
   return sameRecord(is, was) ? before.generation : before.generation + 1;
 }
 
-function withMetadata(object: ManifestObject, generation: number, status: WrittenStatus | undefined): ManifestObject {
+export function withMetadata(
+  object: ManifestObject,
+  generation: number,
+  status: WrittenStatus | undefined,
+): ManifestObject {
   const metadata = { ...object.metadata, generation };
   return { ...object, metadata, ...(status === undefined ? {} : { status }) } as ManifestObject;
 }
