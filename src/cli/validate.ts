@@ -3,11 +3,8 @@ import { isObject, type ManifestDocument, parseManifests } from '../api/manifest
 import { createValidate } from '../api/validate.ts';
 import { GuestStoreError } from '../lib/errors.ts';
 import { crossCheck, type Declared, type ForeignObject } from './cross-checks.ts';
-import type { Flag } from './flags.ts';
 import type { ExitCode, Io } from './io.ts';
 import { readManifestFiles } from './manifest-files.ts';
-
-export const validateFlags: readonly Flag[] = [{ name: 'strict', help: 'exit with 1 for warnings too' }];
 
 export interface ValidateOptions {
   /** Files and folders. */
