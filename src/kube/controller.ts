@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { asGuestStoreError, type GuestStoreError } from '../lib/errors.ts';
+import { asGuestStoreError, GuestStoreError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { Key } from './objects.ts';
@@ -65,9 +65,12 @@ export function createController(options: ControllerOptions): Controller {
     options.metrics === undefined ? undefined : controllerMetrics(options.metrics, name, () => queue.depth);
 
   async function attempt(taken: TakenKey, stop: AbortSignal): Promise<Result> {
-    const late = AbortSignal.timeout(timeout);
-    const signal = AbortSignal.any([stop, late]);
+    const late = new AbortController();
+    const signal = AbortSignal.any([stop, late.signal]);
     const log = options.log.child({ controller: name, key: taken.key, reconcileID: randomUUID() });
+    const timeUp = timers.after(timeout, () =>
+      late.abort(new GuestStoreError('Aborted', `took longer than ${timeout} ms`)),
+    );
     const overdue = timers.after(timeout * 2, () => log.error({ timeout }, 'reconcile ignores its signal'));
     try {
       await options.settled?.(taken.key, signal);
@@ -81,6 +84,7 @@ export function createController(options: ControllerOptions): Controller {
       if (!stop.aborted) log.error({ code: error.code, err: error }, 'reconcile failed');
       return { result: error.terminal ? 'terminal' : 'retry', error };
     } finally {
+      timeUp();
       overdue();
     }
   }

@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { Client } from '../../../src/kube/client.ts';
+import {
+  type Acquired,
+  type ElectionPace,
+  type LeaderElectionOptions,
+  type Leadership,
+  runLeaderElection,
+} from '../../../src/kube/leader-election.ts';
+import { leases } from '../../../src/kube/resource.ts';
+import { stopped } from '../../../src/lib/lifecycle.ts';
+import { silent } from '../../../src/lib/log.ts';
+import { eventually } from '../../support/eventually.ts';
+import type { Cluster } from '../../support/kubernetes/api-server.ts';
+import { clientFor, portOf } from '../../support/kubernetes/clients.ts';
+import { bareCluster, createNamespace } from '../../support/kubernetes/shared-cluster.ts';
+import { createTcpProxy } from '../../support/kubernetes/tcp-proxy.ts';
+
+/** A fifth of production's. */
+const pace: ElectionPace = { leaseDuration: 3_000, renewDeadline: 2_000, retryPeriod: 400, stopWithin: 1_000 };
+
+let cluster: Cluster;
+let admin: Client;
+
+beforeAll(async () => {
+  cluster = await bareCluster();
+  admin = clientFor(cluster);
+  return () => admin.close();
+});
+
+interface Term {
+  readonly acquired: Acquired;
+  readonly from: number;
+  until: number;
+}
+
+interface Candidate {
+  readonly terms: readonly Term[];
+  readonly current: () => Leadership | undefined;
+  /** As SIGTERM would; resolves when the election is over. */
+  stop(): Promise<void>;
+}
+
+function stand(client: Client, namespace: string, options: Partial<LeaderElectionOptions> = {}): Candidate {
+  const terms: Term[] = [];
+  let current: Leadership | undefined;
+  const stopping = new AbortController();
+  const running = runLeaderElection(
+    {
+      client,
+      namespace,
+      name: 'leader',
+      identity: randomUUID(),
+      async lead(leadership) {
+        const term = { acquired: leadership.acquired, from: performance.now(), until: Number.POSITIVE_INFINITY };
+        terms.push(term);
+        current = leadership;
+        await stopped(leadership.signal);
+        current = undefined;
+        term.until = performance.now();
+      },
+      onStuck: () => {},
+      log: silent,
+      pace,
+      ...options,
+    },
+    stopping.signal,
+  );
+  const stop = async () => {
+    stopping.abort();
+    await running;
+  };
+  onTestFinished(stop);
+  return { terms, current: () => current, stop };
+}
+
+const leads = ({ current }: Candidate) => current();
+
+test('one leads; when it stops it gives the Lease back, and the other takes it at once', async () => {
+  await using space = await createNamespace(cluster);
+  // So slow that only the watch can be what tells the other.
+  const slow = { leaseDuration: 300_000, renewDeadline: 200_000, retryPeriod: 100_000, stopWithin: 1_000 };
+  const first = stand(admin, space.name, { pace: slow });
+  await eventually(() => leads(first));
+  const second = stand(admin, space.name, { pace: slow });
+  await eventually(async () => {
+    const { items } = await admin.list(leases, { namespace: space.name });
+    return items[0]?.spec?.holderIdentity;
+  });
+  expect(second.terms).toEqual([]);
+  await first.stop();
+  await eventually(() => leads(second), 10_000);
+  expect(first.terms.map(({ acquired }) => acquired)).toEqual(['created']);
+  expect(second.terms.map(({ acquired }) => acquired)).toEqual(['released']);
+  const lease = await admin.get(leases, { namespace: space.name, name: 'leader' });
+  expect(lease.spec?.leaseTransitions).toBe(1);
+});
+
+test('who is cut off stops before anybody else begins, and stands again when the server is back', async () => {
+  await using space = await createNamespace(cluster);
+  await using proxy = await createTcpProxy({ port: portOf(cluster) });
+  await using cut = clientFor(cluster, { url: `https://127.0.0.1:${proxy.port}` });
+  const first = stand(cut, space.name);
+  await eventually(() => leads(first));
+  const second = stand(admin, space.name);
+  await eventually(() => (performance.now() - (first.terms[0]?.from ?? 0) > 1_000 ? true : undefined));
+  proxy.refuse();
+  proxy.silence();
+  await eventually(() => leads(second));
+  expect(second.terms[0]?.acquired).toBe('expired');
+  expect(first.terms[0]?.until).toBeLessThan(second.terms[0]?.from ?? 0);
+  // The same process stands again: it takes over when the other goes.
+  proxy.reset();
+  proxy.accept();
+  await second.stop();
+  await eventually(() => leads(first));
+  expect(first.terms.map(({ acquired }) => acquired)).toEqual(['created', 'released']);
+});
+
+test('a minute’s outage of the server alone costs a term, not the process', async () => {
+  await using space = await createNamespace(cluster);
+  await using proxy = await createTcpProxy({ port: portOf(cluster) });
+  await using client = clientFor(cluster, { url: `https://127.0.0.1:${proxy.port}` });
+  const only = stand(client, space.name);
+  await eventually(() => leads(only));
+  proxy.refuse();
+  proxy.reset();
+  await eventually(() => (only.current() === undefined ? true : undefined));
+  proxy.accept();
+  await eventually(() => leads(only));
+  // Nobody had it meanwhile, but nothing proves that the work of the first term had ended in good order.
+  expect(only.terms.map(({ acquired }) => acquired)).toEqual(['created', 'expired']);
+});
+
+test('a process that was stopped knows on waking that it leads no more, before any timer has run', async () => {
+  await using space = await createNamespace(cluster);
+  const only = stand(admin, space.name);
+  const leadership = await eventually(() => leads(only));
+  expect(leadership.holds()).toBe(true);
+  // The event loop stands still, as under SIGSTOP.
+  const wakeAt = performance.now() + pace.renewDeadline + 100;
+  while (performance.now() < wakeAt);
+  expect(leadership.holds()).toBe(false);
+  await eventually(() => (leadership.signal.aborted ? true : undefined));
+});
+
+test('a Lease that somebody deletes is made again, and there is one leader all the while', async () => {
+  await using space = await createNamespace(cluster);
+  const first = stand(admin, space.name);
+  await eventually(() => leads(first));
+  const second = stand(admin, space.name);
+  await admin.delete(leases, { namespace: space.name, name: 'leader' });
+  await eventually(() => admin.find(leases, { namespace: space.name, name: 'leader' }));
+  await eventually(() => {
+    const leading = [first, second].filter((one) => one.current()?.holds() === true);
+    return leading.length === 1 ? true : undefined;
+  });
+});
+
+test('work that does not end after a loss is reported as stuck, and the Lease is not given back for it', async () => {
+  await using space = await createNamespace(cluster);
+  await using proxy = await createTcpProxy({ port: portOf(cluster) });
+  await using client = clientFor(cluster, { url: `https://127.0.0.1:${proxy.port}` });
+  const { promise: stuck, resolve: onStuck } = Promise.withResolvers<void>();
+  const { promise: free, resolve: release } = Promise.withResolvers<void>();
+  let leading = false;
+  const only = stand(client, space.name, {
+    onStuck,
+    async lead() {
+      leading = true;
+      await free;
+    },
+  });
+  await eventually(() => leading || undefined);
+  proxy.refuse();
+  proxy.reset();
+  await stuck;
+  const lease = await admin.get(leases, { namespace: space.name, name: 'leader' });
+  expect(lease.spec?.holderIdentity).not.toBe('');
+  const over = only.stop();
+  release();
+  await over;
+});

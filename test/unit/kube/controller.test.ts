@@ -1,0 +1,148 @@
+import { expect, test } from 'vitest';
+import { createController, done, type Reconcile, type ReconcileContext } from '../../../src/kube/controller.ts';
+import { GuestStoreError } from '../../../src/lib/errors.ts';
+import { silent } from '../../../src/lib/log.ts';
+import { createMetrics } from '../../../src/lib/metrics.ts';
+import { createVirtualTimers } from '../../support/virtual-timers.ts';
+
+function setUp(reconcile: Reconcile, timeout = 1_000) {
+  const timers = createVirtualTimers();
+  const metrics = createMetrics();
+  const controller = createController({
+    name: 'widget',
+    reconcile,
+    concurrency: 2,
+    timeout,
+    log: silent,
+    metrics,
+    timers,
+    random: () => 1,
+  });
+  const stop = new AbortController();
+  return { controller, timers, metrics, stop };
+}
+
+/** Lets everything that can go on without time passing go on. */
+async function settle(): Promise<void> {
+  for (let turns = 0; turns < 50; turns += 1) await Promise.resolve();
+}
+
+test('retries after the back-off, terminates until a change, and looks again when asked to', async () => {
+  const runs: string[] = [];
+  const outcomes: Record<string, Awaited<ReturnType<Reconcile>>[]> = {
+    'a/retry': [{ result: 'retry', error: new GuestStoreError('StoreUnavailable', 'full') }],
+    'a/terminal': [{ result: 'terminal', error: new GuestStoreError('InvalidRule', 'no') }],
+    'a/after': [{ result: 'after', milliseconds: 5_000 }],
+  };
+  const { controller, timers, stop } = setUp(async (key) => {
+    runs.push(key);
+    return outcomes[key]?.shift() ?? done;
+  });
+  const running = controller.run(stop.signal);
+  for (const key of Object.keys(outcomes)) controller.enqueue(key);
+  await settle();
+  expect(runs).toEqual(['a/retry', 'a/terminal', 'a/after']);
+  timers.advance(500);
+  await settle();
+  timers.advance(5_000);
+  await settle();
+  expect(runs.slice(3)).toEqual(['a/retry', 'a/after']);
+  timers.advance(3_600_000);
+  await settle();
+  expect(runs).toHaveLength(5);
+  controller.enqueue('a/terminal');
+  await settle();
+  expect(runs.at(-1)).toBe('a/terminal');
+  stop.abort();
+  await running;
+});
+
+test.each([
+  { thrown: new GuestStoreError('DigestMismatch', 'x'), again: false },
+  { thrown: new GuestStoreError('SourceUnavailable', 'x'), again: true },
+  { thrown: new TypeError('a bug'), again: true },
+])('what is thrown ($thrown) is retried: $again', async ({ thrown, again }) => {
+  let runs = 0;
+  const { controller, timers, metrics, stop } = setUp(async () => {
+    runs += 1;
+    throw thrown;
+  });
+  const running = controller.run(stop.signal);
+  controller.enqueue('x');
+  await settle();
+  timers.advance(500);
+  await settle();
+  expect(runs).toBe(again ? 2 : 1);
+  expect(metrics.render()).toContain(`controller_runtime_reconcile_total{controller="widget",result="error"} ${runs}`);
+  stop.abort();
+  await running;
+});
+
+test('a server that asks for patience gets it', async () => {
+  let runs = 0;
+  const { controller, timers, stop } = setUp(async () => {
+    runs += 1;
+    throw new GuestStoreError('ApiUnavailable', 'busy', { retryAfter: 30_000 });
+  });
+  const running = controller.run(stop.signal);
+  controller.enqueue('x');
+  await settle();
+  timers.advance(29_999);
+  await settle();
+  expect(runs).toBe(1);
+  timers.advance(1);
+  await settle();
+  expect(runs).toBe(2);
+  stop.abort();
+  await running;
+});
+
+/** A run that lasts until its signal aborts. */
+function untilAborted({ signal }: Pick<ReconcileContext, 'signal'>): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+}
+
+test('a run that takes too long is aborted and comes again', async () => {
+  let runs = 0;
+  const { controller, timers, stop } = setUp(async (_, context) => {
+    runs += 1;
+    return runs === 1 ? untilAborted(context) : done;
+  });
+  const running = controller.run(stop.signal);
+  controller.enqueue('x');
+  await settle();
+  timers.advance(1_000);
+  await settle();
+  timers.advance(500);
+  await settle();
+  expect(runs).toBe(2);
+  stop.abort();
+  await running;
+});
+
+test('stopping aborts what runs and waits for it; the next term begins with what was cut short', async () => {
+  const runs: string[] = [];
+  let ended = 0;
+  const { controller, stop } = setUp(async (key, context) => {
+    runs.push(key);
+    if (runs.length > 2) return done;
+    await untilAborted(context).finally(() => {
+      ended += 1;
+    });
+    return done;
+  });
+  const running = controller.run(stop.signal);
+  for (const key of ['a', 'b', 'c']) controller.enqueue(key);
+  await settle();
+  expect(runs).toEqual(['a', 'b']);
+  stop.abort();
+  await running;
+  expect(ended).toBe(2);
+
+  const next = new AbortController();
+  const again = controller.run(next.signal);
+  await settle();
+  expect(runs.slice(2).toSorted()).toEqual(['a', 'b', 'c']);
+  next.abort();
+  await again;
+});
