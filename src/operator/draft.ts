@@ -43,12 +43,16 @@ export function createDraft(base: Snapshot): Draft {
     },
     setRepository: (key, row) => {
       assign(repositories, key, row, base.repositories.get(key));
+      if (row === undefined) entries.delete(key);
     },
     entry: (key, path) => {
+      // The catalog goes with its repository.
+      if (repository(key) === undefined) return undefined;
       const changed = entries.get(key);
       return changed?.has(path) ? changed.get(path) : base.find(key, path);
     },
     setEntry: (key, path, entry) => {
+      if (repository(key) === undefined) return;
       const changed = entries.get(key) ?? new Map<ContentPath, Entry | undefined>();
       const before = changed.has(path) ? changed.get(path) : base.find(key, path);
       grown.set(key, (grown.get(key) ?? 0) + sizeOf(entry) - sizeOf(before));
