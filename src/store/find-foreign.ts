@@ -5,7 +5,7 @@ import type { ObjectKey } from '../core/names.ts';
 import { storeFailure } from './failure.ts';
 import type { Layout } from './layout.ts';
 import { digestOfPlain, lookAt } from './plain-file.ts';
-import { foreign, inTheWay, type MayBeOurs, resting } from './plain-tree.ts';
+import { foreign, inTheWay, type MayBeOurs, resting, type TreeState } from './plain-tree.ts';
 import type { Parts } from './snapshot.ts';
 import { plainRoot, visibleDigest } from './tree-plan.ts';
 import { entriesOf, find } from './trie.ts';
@@ -15,12 +15,14 @@ import type { StoreChange } from './types.ts';
 export async function findForeign(
   layout: Layout,
   parts: Parts,
+  tree: TreeState,
   change: StoreChange,
   mayBeOurs: MayBeOurs,
 ): Promise<ReadonlyMap<ObjectKey, ReadonlyMap<ContentPath, string>>> {
   const found = new Map<ObjectKey, ReadonlyMap<ContentPath, string>>();
   const rest = resting();
   const known = new Set<string>();
+  const blocked = new Map(tree.blocked.map((write) => [`${write.root}${write.path}`, write]));
   for (const repository of new Set([...change.repositories.keys(), ...change.entries.keys()])) {
     const part = parts.repositories.get(repository);
     const row = change.repositories.has(repository) ? change.repositories.get(repository) : part?.row;
@@ -36,7 +38,9 @@ export async function findForeign(
       const digest = after(path);
       const was = moved ? undefined : visibleDigest(before(path));
       if (digest === undefined || digest === was) continue;
-      const reason = claimedOnTheWay(path, after) ?? (await lying(root, path, was, before, after));
+      const earlier = blocked.get(`${root}${path}`);
+      const ours = earlier === undefined ? was : (earlier.was ?? undefined);
+      const reason = claimedOnTheWay(path, after) ?? (await lying(root, path, ours, before, after));
       if (reason !== undefined) reasons.set(path, reason);
     }
     if (reasons.size > 0) found.set(repository, reasons);

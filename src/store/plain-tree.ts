@@ -56,7 +56,8 @@ export type MayBeOurs = (root: string, path: ContentPath, digest: Digest) => Pro
 
 /**
  * Brings the plain trees from one revision to another. Never touches what we did not write: a file counts as ours while
- * its bytes are those that a revision since `state.seq` puts there. Returns the new state, which is on disk.
+ * its bytes are those that a revision since `state.seq` puts there. Returns the new state, for `writeTreeState`; the files
+ * are on disk by then.
  */
 export async function applyTree(
   layout: Layout,
@@ -87,9 +88,7 @@ export async function applyTree(
     if (reason !== undefined) blocked.push({ repository, root, path, was: was ?? null, reason });
   }
   await syncAll(layout, touched);
-  const next: TreeState = { seq, blocked, leftovers };
-  if (canonicalJson(next) !== canonicalJson(state)) writeTreeState(layout, next);
-  return next;
+  return { seq, blocked, leftovers };
 
   /** False: it has to be tried again. */
   async function remove({ root, path, was }: Removal): Promise<boolean> {
@@ -223,8 +222,12 @@ function placeFrom(fields: Fields): { readonly root: string; readonly path: Cont
   return { root: fields.text('root'), path: parseContentPath(fields.text('path')) };
 }
 
+export function sameTreeState(a: TreeState, b: TreeState): boolean {
+  return canonicalJson(a) === canonicalJson(b);
+}
+
 /** Not forced onto disk: an older state only makes the next writer look again at what it names. */
-function writeTreeState(layout: Layout, state: TreeState): void {
+export function writeTreeState(layout: Layout, state: TreeState): void {
   const temporary = layout.temporary();
   try {
     attemptNow('write', layout.tree, () => {

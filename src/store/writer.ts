@@ -19,7 +19,7 @@ import { claimIdentity, confirmIdentity } from './identity.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { createLoader, type Loader } from './load.ts';
 import { discard } from './plain-file.ts';
-import { applyTree, type MayBeOurs, readTreeState } from './plain-tree.ts';
+import { applyTree, type MayBeOurs, readTreeState, sameTreeState, writeTreeState } from './plain-tree.ts';
 import { createReserve } from './reserve.ts';
 import { type Parts, snapshotOf } from './snapshot.ts';
 import { sweepTemporary } from './sweep-tmp.ts';
@@ -66,6 +66,8 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
   let standing = await readStanding(layout, loader);
   let snapshot = snapshotOf(standing.commit, standing.parts);
   let tree = readTreeState(layout);
+  /** As `tree.json` says it. */
+  let savedTree = tree;
   const epoch = standing.commit.epoch + 1;
   const blobs = createBlobs(layout, digestsOf(standing.parts));
   const reserve = createReserve(layout);
@@ -178,15 +180,19 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
 
   /** The plain trees follow the commit. What stops them never makes a publication fail that has been committed. */
   async function catchUp(): Promise<void> {
-    if (tree.seq === standing.commit.seq && tree.blocked.length === 0 && tree.leftovers.length === 0) return;
+    const isWhole = tree.seq === standing.commit.seq && tree.blocked.length === 0 && tree.leftovers.length === 0;
+    if (isWhole && sameTreeState(tree, savedTree)) return;
     try {
       const before = await partsAt(tree.seq);
       tree = await applyTree(layout, tree, before, standing.parts, standing.commit.seq, mayBeOurs);
       treeParts = { seq: tree.seq, parts: standing.parts };
+      if (!sameTreeState(tree, savedTree)) await reserve.spend(async () => writeTreeState(layout, tree));
+      savedTree = tree;
       treeTrouble = undefined;
     } catch (thrown) {
       treeTrouble = storeFailure(thrown, 'write', 'the plain trees');
     }
+    reserve.hold(settingsBytes(standing.parts));
   }
 
   async function partsAt(seq: number): Promise<Parts | undefined> {
@@ -222,7 +228,7 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
     },
     putBlob: (source, limits, signal) => blobs.put(source, limits, signal),
     hasBlob: (digest) => blobs.has(digest),
-    findForeign: (change) => inTurn(() => findForeign(layout, standing.parts, change, mayBeOurs)),
+    findForeign: (change) => inTurn(() => findForeign(layout, standing.parts, tree, change, mayBeOurs)),
     publish: (change, cause, signal) => inTurn(() => publish(change, cause, signal)),
     acknowledgements: () => readAcknowledgements(layout),
     readDocument: (name) => readDocument(layout, name),
