@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { commands } from '../../src/cli/commands.ts';
+import { environmentTwin, type Flag, readFlags, readNamedFolders } from '../../src/cli/flags.ts';
+import { commandUsage, usage } from '../../src/cli/usage.ts';
+
+const flags: readonly Flag[] = [
+  { name: 'datastore', value: 'DIR', many: true, required: true, help: 'folder' },
+  { name: 'log-level', value: 'LEVEL', default: 'info', help: 'level' },
+  { name: 'output', short: 'o', value: 'FORMAT', help: 'format' },
+  { name: 'max-connections', value: 'N', default: '8', help: 'number' },
+  { name: 'once', help: 'end' },
+];
+
+test('a flag on the command line comes before its twin in the environment, and that before the default', () => {
+  const environment = { GUESTSTORE_LOG_LEVEL: 'debug', GUESTSTORE_DATASTORE: 'a=/a,b=/b' };
+  const values = readFlags(flags, ['--log-level', 'warn'], environment);
+  expect(values.text('log-level')).toBe('warn');
+  expect(values.list('datastore')).toEqual(['a=/a', 'b=/b']);
+  expect(readFlags(flags, [], environment).text('log-level')).toBe('debug');
+  expect(readFlags(flags, ['--datastore', '/c'], {}).text('log-level')).toBe('info');
+});
+
+test('words, short flags and switches are told apart', () => {
+  const values = readFlags(flags, ['x', '-o', 'json', '--once', '--datastore', '/a', 'y'], {});
+  expect([values.positionals, values.optional('output'), values.on('once')]).toEqual([['x', 'y'], 'json', true]);
+  expect(readFlags(flags, ['--datastore', '/a'], { GUESTSTORE_ONCE: 'true' }).on('once')).toBe(true);
+});
+
+test.each([
+  { args: [], message: /--datastore DIR is needed \(or GUESTSTORE_DATASTORE/ },
+  { args: ['--datastore', '/a', '--nonsense'], message: /nonsense/ },
+  { args: ['--datastore'], message: /datastore/ },
+])('refuses $args', ({ args, message }) => {
+  expect(() => readFlags(flags, args, {})).toThrow(message);
+});
+
+test.each(['-1', '1.5', 'many', ''])('"%s" is no whole number', (text) => {
+  const values = readFlags(flags, ['--datastore', '/a', `--max-connections=${text}`], {});
+  expect(() => values.whole('max-connections')).toThrow(/whole number/);
+});
+
+test('a datastore without a name is "default"', () => {
+  expect([...readNamedFolders('datastore', ['/a', 'fast=/b'])]).toEqual([
+    ['default', '/a'],
+    ['fast', '/b'],
+  ]);
+  expect(() => readNamedFolders('datastore', ['/a', 'default=/b'])).toThrow(/given twice/);
+  expect(() => readNamedFolders('datastore', ['=/a'])).toThrow(/NAME=DIR/);
+});
+
+test.each(Object.entries(commands))('the usage of %s names each flag with its twin', (name, command) => {
+  const text = commandUsage(name, command);
+  expect(usage()).toContain(command.summary);
+  for (const flag of command.flags) {
+    expect(text).toContain(`--${flag.name}`);
+    expect(text).toContain(environmentTwin(flag.name));
+  }
+});
