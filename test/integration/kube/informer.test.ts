@@ -126,12 +126,44 @@ test('a reset is survived without a new list', async () => {
   expect(lists()).toBe(1);
 });
 
-test('a half-open connection is noticed once bookmarks stay away', async () => {
+test('a watch that has shown a bookmark and falls silent is begun again long before its end', async () => {
+  await using space = await createNamespace(cluster);
+  await using proxy = await createHttpProxy(cluster);
+  await using client = clientFor(cluster, { url: proxy.url });
+  const { informer, lists } = run({
+    client,
+    resource: widgets,
+    namespace: space.name,
+    pace: { ...pace, silence: 300 },
+  });
+  await informer.synced;
+  let watches = 0;
+  proxy.fault = (url) => {
+    if (!url.searchParams.has('watch')) return undefined;
+    watches += 1;
+    if (watches > 1) return undefined;
+    let swallow = false;
+    // The server's own bookmarks come once a minute; this one comes with the first event, and nothing after it.
+    const edit = (chunk: Buffer) => {
+      if (swallow) return Buffer.alloc(0);
+      swallow = true;
+      return Buffer.concat([chunk, Buffer.from(`${chunk}`.replace('"type":"ADDED"', '"type":"BOOKMARK"'))]);
+    };
+    return { type: 'edit', edit };
+  };
+  await eventually(() => (watches === 1 ? true : undefined));
+  await create(space.name, 'a');
+  await seen(informer, `${space.name}/a`);
+  await create(space.name, 'b');
+  await seen(informer, `${space.name}/b`);
+  expect([watches, lists()]).toEqual([2, 1]);
+});
+
+test('a connection that is half open is given up when the watch should have ended', async () => {
   await using space = await createNamespace(cluster);
   await using proxy = await createTcpProxy({ port: portOf(cluster) });
   await using client = clientFor(cluster, { url: `https://127.0.0.1:${proxy.port}` });
-  // The server sends a bookmark some two seconds before it ends a watch.
-  const short = { ...pace, watch: [4_000, 4_000], silence: 500 } as const;
+  const short = { ...pace, watch: [2_000, 2_000], silence: 500 } as const;
   const { informer, told } = run({ client, resource: widgets, namespace: space.name, pace: short });
   await informer.synced;
   await create(space.name, 'a');
