@@ -130,13 +130,6 @@ test('a watch that has shown a bookmark and falls silent is begun again long bef
   await using space = await createNamespace(cluster);
   await using proxy = await createHttpProxy(cluster);
   await using client = clientFor(cluster, { url: proxy.url });
-  const { informer, lists } = run({
-    client,
-    resource: widgets,
-    namespace: space.name,
-    pace: { ...pace, silence: 300 },
-  });
-  await informer.synced;
   let watches = 0;
   proxy.fault = (url) => {
     if (!url.searchParams.has('watch')) return undefined;
@@ -151,6 +144,13 @@ test('a watch that has shown a bookmark and falls silent is begun again long bef
     };
     return { type: 'edit', edit };
   };
+  const { informer, lists } = run({
+    client,
+    resource: widgets,
+    namespace: space.name,
+    pace: { ...pace, silence: 300 },
+  });
+  await informer.synced;
   await eventually(() => (watches === 1 ? true : undefined));
   await create(space.name, 'a');
   await seen(informer, `${space.name}/a`);
