@@ -2,25 +2,28 @@ import type { ErrorCode, GuestStoreError } from '../lib/errors.ts';
 import type { Digest } from './digest.ts';
 import type { ObjectKey, ObjectRef } from './names.ts';
 
-/** Reasons of conditions: a failure's code, or one of these. Each is explained in docs/reasons.md. */
-export type Reason =
-  | ErrorCode
-  | 'Served'
-  | 'Published'
-  | 'Suspended'
-  | 'Fetching'
-  | 'Publishing'
-  | 'WaitingForHosts'
-  | 'DatastoreNotFound'
-  | 'RepositoryNotFound'
-  | 'RepositoryNotReady'
-  | 'RepositoryAmbiguous'
-  | 'ReferenceNotPermitted'
-  | 'Effective'
-  | 'Programmed'
-  | 'Disabled'
-  | 'Heartbeat'
-  | 'HeartbeatMissing';
+/** Reasons of conditions that are no error's code. */
+export const ownReasons = [
+  'Served',
+  'Published',
+  'Suspended',
+  'Fetching',
+  'Publishing',
+  'WaitingForHosts',
+  'DatastoreNotFound',
+  'RepositoryNotFound',
+  'RepositoryNotReady',
+  'RepositoryAmbiguous',
+  'ReferenceNotPermitted',
+  'Effective',
+  'Programmed',
+  'Disabled',
+  'Heartbeat',
+  'HeartbeatMissing',
+] as const;
+
+/** Reasons of conditions, a closed set. Each is explained in docs/reasons.md. */
+export type Reason = ErrorCode | (typeof ownReasons)[number];
 
 /** Why an object's desired state is not the published one. */
 export interface Failure {

@@ -1,59 +1,43 @@
+/** Codes with who can help: `user`, since trying again changes nothing, or `time`. */
+const codes = {
+  InvalidArgument: 'user',
+  InvalidManifest: 'user',
+  InvalidPath: 'user',
+  InvalidRule: 'user',
+  TooManyRules: 'user',
+  DigestMismatch: 'user',
+  TooLarge: 'user',
+  QuotaExceeded: 'user',
+  SourceRefused: 'user',
+  SecretNotGranted: 'user',
+  PathConflict: 'user',
+  RootConflict: 'user',
+  ChannelConflict: 'user',
+  ChannelRefused: 'user',
+  ForeignStore: 'user',
+  FormatNotSupported: 'user',
+  NotSupportedYet: 'user',
+  SourceNotFound: 'time',
+  SourceUnavailable: 'time',
+  SourceStalled: 'time',
+  ForeignFile: 'time',
+  StoreUnavailable: 'time',
+  StoreCorrupt: 'time',
+  Superseded: 'time',
+  ApiUnavailable: 'time',
+  ApiRefused: 'time',
+  ChannelUnavailable: 'time',
+  Aborted: 'time',
+  Internal: 'time',
+} as const satisfies Readonly<Record<string, 'user' | 'time'>>;
+
 /**
  * What went wrong, as a word to branch on. The reasons that appear in conditions are drawn from the same set
  * (docs/reasons.md), so that a log line and a status name one thing alike.
  */
-export type ErrorCode =
-  // The user's to mend; trying again changes nothing.
-  | 'InvalidArgument'
-  | 'InvalidManifest'
-  | 'InvalidPath'
-  | 'InvalidRule'
-  | 'TooManyRules'
-  | 'DigestMismatch'
-  | 'TooLarge'
-  | 'QuotaExceeded'
-  | 'SourceNotFound'
-  | 'SourceRefused'
-  | 'SecretNotGranted'
-  | 'PathConflict'
-  | 'RootConflict'
-  | 'ChannelConflict'
-  | 'ChannelRefused'
-  | 'ForeignFile'
-  | 'ForeignStore'
-  | 'FormatNotSupported'
-  | 'NotSupportedYet'
-  // May heal by itself.
-  | 'SourceUnavailable'
-  | 'SourceStalled'
-  | 'StoreUnavailable'
-  | 'StoreCorrupt'
-  | 'Superseded'
-  | 'ApiUnavailable'
-  | 'ApiRefused'
-  | 'ChannelUnavailable'
-  | 'Aborted'
-  | 'Internal';
+export type ErrorCode = keyof typeof codes;
 
-const terminal: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'InvalidArgument',
-  'InvalidManifest',
-  'InvalidPath',
-  'InvalidRule',
-  'TooManyRules',
-  'DigestMismatch',
-  'TooLarge',
-  'QuotaExceeded',
-  'SourceRefused',
-  'SecretNotGranted',
-  'PathConflict',
-  'RootConflict',
-  'ChannelConflict',
-  'ChannelRefused',
-  'ForeignStore',
-  'FormatNotSupported',
-  'NotSupportedYet',
-]);
+export const errorCodes = Object.keys(codes) as readonly ErrorCode[];
 
 /** The one error class of the program: `code` to branch on, `message` for people, `cause` for the log. */
 export class GuestStoreError extends Error {
@@ -70,7 +54,7 @@ export class GuestStoreError extends Error {
 
   /** True when only a change by the user can help, false when trying again may. */
   get terminal(): boolean {
-    return terminal.has(this.code);
+    return codes[this.code] === 'user';
   }
 }
 
