@@ -46,7 +46,10 @@ const needs: readonly Need[] = [
 const { missing: unbuilt } = await findPrograms();
 const lacking: Need[] = [];
 for (const need of needs) if (!(await need.has())) lacking.push(need);
-const goNeeded = unbuilt.length > 0 && !(await hasGo());
+const goThere = await hasGo();
+// The folders that KUBEBUILDER_ASSETS usually names hold no kube-controller-manager; few tests need it.
+const vital = unbuilt.filter((name) => name !== 'kube-controller-manager');
+const goNeeded = vital.length > 0 && !goThere;
 
 if (lacking.length > 0 || goNeeded) {
   console.error('The tests need what this machine does not have:\n');
@@ -64,7 +67,11 @@ if (lacking.length > 0 || goNeeded) {
   process.exit(1);
 }
 
-if (unbuilt.length > 0) {
+if (unbuilt.length > 0 && !goThere) {
+  console.warn(
+    `Without Go there is no ${unbuilt.join(', ')}: tests of namespace deletion and aggregated roles will fail.`,
+  );
+} else if (unbuilt.length > 0) {
   console.log(`Building once for this machine, on two cores: ${buildAnnouncement(unbuilt)}.`);
   for (const name of unbuilt) {
     const start = performance.now();

@@ -25,7 +25,7 @@ const recipes: Readonly<Record<ProgramName, Recipe>> = {
   kubectl: { go: 'k8s.io/kubernetes/cmd/kubectl', duration: '1 min' },
   'kube-controller-manager': { go: 'k8s.io/kubernetes/cmd/kube-controller-manager', duration: '1.5 min' },
 };
-export const programNames = Object.keys(recipes) as readonly ProgramName[];
+const programNames = Object.keys(recipes) as readonly ProgramName[];
 
 export interface FoundPrograms {
   readonly found: ReadonlyMap<ProgramName, string>;
