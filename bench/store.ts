@@ -14,7 +14,6 @@ import { createScratch } from './scratch.ts';
 
 const files = 10_000;
 const fileSize = 2_048;
-const rounds = 5;
 const repository = 'bench/main';
 const since = '2026-01-01T00:00:00.000Z';
 const never = new AbortController().signal;
@@ -22,18 +21,18 @@ const cause = { kind: 'observed', summary: 'benchmark' } as const;
 
 /**
  * The datastore beside `rsync -a` (and `sync -f`, because what we publish is on disk): a full synchronisation, one that
- * finds nothing to do, and one change among many.
+ * finds nothing to do, and one change among many. `short`: fewer rounds.
  */
-export async function storeRows(): Promise<readonly BenchRow[]> {
+export async function storeRows(short = false): Promise<readonly BenchRow[]> {
   using scratch = createScratch();
   const source = join(scratch.folder, 'source');
   fillSource(source);
-  const full = await fullSync(scratch.folder, source);
+  const full = await fullSync(scratch.folder, source, short ? 2 : 5);
   const rows = [
     row('G18', 'full sync of 10,000 x 2 KiB, plainTree None', 1.4, full.none, full.rsync),
     row('G18', 'the same with Publish', 2.2, full.publish, full.rsync),
     row('G19', 'no-op sync of 10,000', 0.8, full.noop, full.rsyncNoop),
-    ...(await oneChange(scratch.folder)),
+    ...(await oneChange(scratch.folder, short ? 20 : 60)),
   ];
   return rows.map((one) => ({ ...one, what: `${one.what}, on ${scratch.fileSystem}` }));
 }
@@ -58,7 +57,7 @@ interface FullSync {
   readonly noop: number[];
 }
 
-async function fullSync(folder: string, source: string): Promise<FullSync> {
+async function fullSync(folder: string, source: string, rounds: number): Promise<FullSync> {
   const times: FullSync = { rsync: [], none: [], publish: [], rsyncNoop: [], noop: [] };
   for (let round = 0; round < rounds; round++) {
     const target = join(folder, `rsync-${round}`);
@@ -103,16 +102,19 @@ interface KnownFile {
   readonly contentPath: ContentPath;
 }
 
-/** Brings the source into the store, as often as it is called; like rsync, it trusts size and time of what it knows. */
+/**
+ * Brings the source into the store, as often as it is called. As the operator does, it trusts size and time of a source
+ * file that it knows, and the last revision for what the store holds; rsync looks at both sides.
+ */
 function createSync(source: string, writer: StoreWriter, plainTree: RepositoryRow['plainTree']): () => Promise<void> {
   const known = new Map<string, KnownFile>();
   return async () => {
     const entries = new Map<ContentPath, Entry>();
     for (const name of readdirSync(source)) {
-      const path = join(source, name);
+      const path = `${source}/${name}`;
       const { size, mtimeMs } = lstatSync(path);
       let file = known.get(name);
-      if (file?.size !== size || file.mtimeMs !== mtimeMs || !(await writer.hasBlob(file.entry.digest))) {
+      if (file?.size !== size || file.mtimeMs !== mtimeMs) {
         const blob = await writer.putBlob([readFileSync(path)], { maxSize: 1024 * 1024 }, never);
         const entry: StoredEntry = { state: 'stored', claim: `bench/${name}`, ...blob, since };
         file = { size, mtimeMs, entry, contentPath: parseContentPath(`/files/${name}`) };
@@ -134,11 +136,11 @@ function createSync(source: string, writer: StoreWriter, plainTree: RepositoryRo
 }
 
 /** A change of one item, and of one VM, in stores of 100 and 10,000 of both. */
-async function oneChange(folder: string): Promise<readonly BenchRow[]> {
+async function oneChange(folder: string, rounds: number): Promise<readonly BenchRow[]> {
   const small = await openFleet(folder, 100);
   const large = await openFleet(folder, files);
   const costs = { small: [[], []], large: [[], []] } as { small: Cost[][]; large: Cost[][] };
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const [index, kind] of (['item', 'vm'] as const).entries()) {
       costs.small[index]?.push(await costOf(small, 100, kind, round));
       costs.large[index]?.push(await costOf(large, files, kind, round));

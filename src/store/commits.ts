@@ -2,7 +2,7 @@ import { link, readdir, readFile } from 'node:fs/promises';
 import type { Digest } from '../core/digest.ts';
 import { GuestStoreError } from '../lib/errors.ts';
 import { canonicalJson, digestOf } from './canonical.ts';
-import { createDurable, replaceDurable } from './durable.ts';
+import { createDurable, replaceQuickly } from './durable.ts';
 import { attempt, unlessMissing } from './failure.ts';
 import { corrupt } from './fields.ts';
 import type { Layout } from './layout.ts';
@@ -104,6 +104,7 @@ export async function refuseSuperseded(layout: Layout, seq: number): Promise<voi
   );
 }
 
-export async function writeHead(layout: Layout, seq: number): Promise<void> {
-  await replaceDurable(layout, layout.head, `${seq}\n`);
+/** Not forced onto disk: who finds an old hint, or none, looks for himself. */
+export function writeHead(layout: Layout, seq: number): void {
+  replaceQuickly(layout, layout.head, `${seq}\n`);
 }

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { link, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../lib/errors.ts';
-import { attempt, storeFailure, unlessMissing } from './failure.ts';
+import { attempt, attemptNow, storeFailure, unlessMissing } from './failure.ts';
 import type { Layout } from './layout.ts';
 import { createLimit } from './limit.ts';
 
@@ -99,6 +99,20 @@ export function writeNew(path: string, bytes: string | Uint8Array, mode: number)
     for (let done = 0; done < buffer.length; ) done += writeSync(file, buffer, done);
   } finally {
     closeSync(file);
+  }
+}
+
+/** Makes `path` hold the bytes, or leaves it as it was; not on disk yet. */
+export function replaceQuickly(layout: Layout, path: string, bytes: string): void {
+  const temporary = layout.temporary();
+  try {
+    attemptNow('write', path, () => {
+      writeNew(temporary, bytes, 0o600);
+      renameSync(temporary, path);
+    });
+  } catch (thrown) {
+    rmSync(temporary, { force: true });
+    throw thrown;
   }
 }
 

@@ -5,9 +5,9 @@ import type { ObjectKey } from '../core/names.ts';
 import { storeFailure } from './failure.ts';
 import type { Layout } from './layout.ts';
 import { digestOfPlain, lookAt } from './plain-file.ts';
-import { foreign, inTheWay, type MayBeOurs, resting, type TreeState } from './plain-tree.ts';
+import { fileOfItem, foreign, inTheWay, type MayBeOurs, resting, type TreeState } from './plain-tree.ts';
 import type { Parts } from './snapshot.ts';
-import { plainRoot, visibleDigest } from './tree-plan.ts';
+import { claimedOnTheWay, foldersOf, plainRoot, visibleDigest } from './tree-plan.ts';
 import { entriesOf, find } from './trie.ts';
 import type { StoreChange } from './types.ts';
 
@@ -40,7 +40,9 @@ export async function findForeign(
       if (digest === undefined || digest === was) continue;
       const earlier = blocked.get(`${root}${path}`);
       const ours = earlier === undefined ? was : (earlier.was ?? undefined);
-      const reason = claimedOnTheWay(path, after) ?? (await lying(root, path, ours, before, after));
+      const claimed = claimedOnTheWay(path, after);
+      const reason =
+        claimed === undefined ? await lying(root, path, ours, before, after) : inTheWay(fileOfItem(claimed));
       if (reason !== undefined) reasons.set(path, reason);
     }
     if (reasons.size > 0) found.set(repository, reasons);
@@ -74,20 +76,6 @@ function leaves(
   after: (path: ContentPath) => Digest | undefined,
 ): boolean {
   return foldersOf(path).some((folder) => visibleDigest(before(folder)) !== undefined && after(folder) === undefined);
-}
-
-/** In a plain tree nothing can be a file and a folder at once; guests may have both. */
-function claimedOnTheWay(path: ContentPath, after: (path: ContentPath) => Digest | undefined): string | undefined {
-  const file = foldersOf(path).find((folder) => after(folder) !== undefined);
-  return file === undefined ? undefined : inTheWay(`the file of content path ${file}`);
-}
-
-/** `/a/b/c` gives `/a` and `/a/b`. */
-function foldersOf(path: ContentPath): readonly ContentPath[] {
-  const folders: ContentPath[] = [];
-  for (let end = path.indexOf('/', 1); end > 0; end = path.indexOf('/', end + 1))
-    folders.push(path.slice(0, end) as ContentPath);
-  return folders;
 }
 
 function everyPath(

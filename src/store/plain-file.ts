@@ -3,7 +3,6 @@ import {
   chmodSync,
   closeSync,
   constants,
-  copyFileSync,
   fstatSync,
   linkSync,
   lstatSync,
@@ -16,6 +15,7 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ContentPath } from '../core/content-path.ts';
@@ -85,8 +85,9 @@ export function makeFolders(
 }
 
 /** A copy that shares no inode with the blob (perhaps its blocks, where the file system can), readable for all. */
-export function copyBlob(blob: string, temporary: string): void {
-  copyFileSync(blob, temporary, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+export async function copyBlob(blob: string, temporary: string): Promise<void> {
+  await copyFile(blob, temporary, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+  // A copy has its original's mode: that of a blob which was, or is elsewhere, a secret is the owner's alone.
   chmodSync(temporary, 0o644);
 }
 

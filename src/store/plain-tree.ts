@@ -1,13 +1,13 @@
-import { readFileSync, renameSync, unlinkSync } from 'node:fs';
+import { readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ContentPath, parseContentPath } from '../core/content-path.ts';
 import type { Digest } from '../core/digest.ts';
-import type { ObjectKey } from '../core/names.ts';
+import { compareKeys, type ObjectKey } from '../core/names.ts';
 import { errnoOf } from '../lib/errors.ts';
 import { canonicalJson } from './canonical.ts';
-import { syncAll, writeNew } from './durable.ts';
-import { attemptNow, storeFailure } from './failure.ts';
+import { replaceQuickly, syncAll } from './durable.ts';
+import { storeFailure } from './failure.ts';
 import { type Fields, fieldsOf, parseJson } from './fields.ts';
 import { storeFormat } from './format.ts';
 import type { Layout } from './layout.ts';
@@ -22,9 +22,19 @@ import {
   pruneFolders,
 } from './plain-file.ts';
 import type { Parts } from './snapshot.ts';
-import { plainRoot, planTree, type Removal, type TreePlan, visibleDigest, type Write } from './tree-plan.ts';
+import {
+  claimedOnTheWay,
+  plainRoot,
+  planTree,
+  type Removal,
+  type TreePlan,
+  visibleDigest,
+  type Write,
+} from './tree-plan.ts';
 import { find } from './trie.ts';
 
+/** Files copied at once. */
+const width = 4;
 /** Milliseconds for which the plain tree may keep everybody else waiting. */
 const turn = 10;
 
@@ -74,6 +84,7 @@ export async function applyTree(
   const leftovers: Removal[] = [];
   const blocked: BlockedWrite[] = [];
   const known = new Set<string>();
+  const seen = new Set<string>();
   const rest = resting();
 
   for (const removal of plan.removals) {
@@ -81,19 +92,23 @@ export async function applyTree(
     if (!(await remove(removal))) leftovers.push(removal);
   }
   for (const { root, path } of plan.removals) touched.add(pruneFolders(layout.folder, root, path, plan.roots));
-  for (const write of plan.writes) {
-    await rest();
-    const reason = await put(write, write.was === undefined && !plan.again.has(write));
-    const { repository, root, path, was } = write;
-    if (reason !== undefined) blocked.push({ repository, root, path, was: was ?? null, reason });
-  }
+  const queue = plan.writes.values();
+  await Promise.all(Array.from({ length: width }, () => putAll(queue)));
   await syncAll(layout, touched);
-  return { seq, blocked, leftovers };
+  return { seq, blocked: blocked.sort((a, b) => compareKeys(fileOf(a), fileOf(b))), leftovers };
+
+  async function putAll(writes: Iterable<Write>): Promise<void> {
+    for (const write of writes) {
+      const reason = await put(write, write.was === undefined && !plan.again.has(write));
+      const { repository, root, path, was } = write;
+      if (reason !== undefined) blocked.push({ repository, root, path, was: was ?? null, reason });
+    }
+  }
 
   /** False: it has to be tried again. */
   async function remove({ root, path, was }: Removal): Promise<boolean> {
     try {
-      const found = lookAt(layout.folder, root, path, new Set());
+      const found = lookAt(layout.folder, root, path, seen);
       if (found.kind !== 'file') return true;
       const digest = await digestOfPlain(found.path);
       if (digest === undefined || (digest !== was && !(await mayBeOurs(root, path, digest)))) return true;
@@ -106,14 +121,16 @@ export async function applyTree(
   }
 
   /** The reason why it could not be done. */
-  async function put({ root, path, digest, was }: Write, isNew: boolean): Promise<string | undefined> {
+  async function put({ repository, root, path, digest, was }: Write, isNew: boolean): Promise<string | undefined> {
     const target = join(layout.folder, root, path);
     const temporary = layout.temporary();
     try {
+      const claimed = claimedOnTheWay(path, (folder) => shownBy(after, repository, folder));
+      if (claimed !== undefined) return inTheWay(fileOfItem(claimed));
       const onTheWay = makeFolders(layout.folder, root, path, known, touched);
       if (onTheWay.kind === 'obstacle') return inTheWay(onTheWay.what);
       if (isNew) {
-        copyBlob(layout.blob(digest), temporary);
+        await copyBlob(layout.blob(digest), temporary);
         if (placeNew(temporary, target)) return touch(target);
         discard(temporary);
       }
@@ -121,10 +138,10 @@ export async function applyTree(
       if (found.kind === 'obstacle') return inTheWay(found.what);
       if (found.kind === 'file') {
         const lying = await digestOfPlain(found.path);
-        if (lying === digest) return undefined;
+        if (lying === digest) return touch(target);
         if (lying === undefined || (lying !== was && !(await mayBeOurs(root, path, lying)))) return foreign(root, path);
       }
-      copyBlob(layout.blob(digest), temporary);
+      await copyBlob(layout.blob(digest), temporary);
       if (found.kind === 'file') placeOver(temporary, target);
       else if (!placeNew(temporary, target)) return foreign(root, path);
       return touch(target);
@@ -135,6 +152,7 @@ export async function applyTree(
     }
   }
 
+  /** Ours, whole, and to be brought onto disk. */
   function touch(target: string): undefined {
     touched.add(target);
   }
@@ -170,8 +188,17 @@ function asItLies(plan: TreePlan, state: TreeState, after: Parts): TreePlan & { 
   };
 }
 
+function shownBy(parts: Parts, repository: ObjectKey, path: ContentPath): Digest | undefined {
+  const part = parts.repositories.get(repository);
+  return part && visibleDigest(find(part.catalog, path));
+}
+
 function fileOf({ root, path }: { readonly root: string; readonly path: ContentPath }): string {
   return `${root}${path}`;
+}
+
+export function fileOfItem(path: ContentPath): string {
+  return `the file of content path ${path}`;
 }
 
 export function inTheWay(what: string): string {
@@ -228,14 +255,5 @@ export function sameTreeState(a: TreeState, b: TreeState): boolean {
 
 /** Not forced onto disk: an older state only makes the next writer look again at what it names. */
 export function writeTreeState(layout: Layout, state: TreeState): void {
-  const temporary = layout.temporary();
-  try {
-    attemptNow('write', layout.tree, () => {
-      writeNew(temporary, `${canonicalJson({ format: storeFormat, ...state })}\n`, 0o600);
-      renameSync(temporary, layout.tree);
-    });
-  } catch (thrown) {
-    discard(temporary);
-    throw thrown;
-  }
+  replaceQuickly(layout, layout.tree, `${canonicalJson({ format: storeFormat, ...state })}\n`);
 }

@@ -76,3 +76,22 @@ export function planTree(before: Parts | undefined, after: Parts): TreePlan {
     }
   }
 }
+
+/**
+ * The content path that needs a file where `path` needs a folder; undefined when there is none. In a plain tree nothing
+ * can be both; guests may have both. `shown`: what the tree is to hold at a path.
+ */
+export function claimedOnTheWay(
+  path: ContentPath,
+  shown: (path: ContentPath) => Digest | undefined,
+): ContentPath | undefined {
+  return foldersOf(path).find((folder) => shown(folder) !== undefined);
+}
+
+/** `/a/b/c` gives `/a` and `/a/b`. */
+export function foldersOf(path: ContentPath): readonly ContentPath[] {
+  const folders: ContentPath[] = [];
+  for (let end = path.indexOf('/', 1); end > 0; end = path.indexOf('/', end + 1))
+    folders.push(path.slice(0, end) as ContentPath);
+  return folders;
+}

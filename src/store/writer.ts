@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import type { link } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Entry } from '../core/catalog.ts';
@@ -9,7 +9,7 @@ import { createBlobs, throwIfAborted } from './blobs.ts';
 import { applyChange, emptyRevision, type Next, withoutUnused } from './change.ts';
 import { appendCommit, findHighest, type NamedCommit, readCommit, refuseSuperseded, writeHead } from './commits.ts';
 import { listDocuments, readDocument, removeDocument, writeDocument } from './documents.ts';
-import { syncFolder, writeNew } from './durable.ts';
+import { replaceQuickly, syncFolder } from './durable.ts';
 import { attempt, attemptNow, storeFailure } from './failure.ts';
 import { corrupt } from './fields.ts';
 import { findForeign } from './find-foreign.ts';
@@ -18,7 +18,6 @@ import { readAcknowledgements } from './hosts.ts';
 import { claimIdentity, confirmIdentity } from './identity.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { createLoader, type Loader } from './load.ts';
-import { discard } from './plain-file.ts';
 import { applyTree, type MayBeOurs, readTreeState, sameTreeState, writeTreeState } from './plain-tree.ts';
 import { createReserve } from './reserve.ts';
 import { type Parts, snapshotOf } from './snapshot.ts';
@@ -153,7 +152,7 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
   async function settle(): Promise<void> {
     if (!unsynced) return;
     await attempt('write to disk', layout.commits, () => syncFolder(layout.commits));
-    await reserve.spend(() => writeHead(layout, standing.commit.seq));
+    await reserve.spend(async () => writeHead(layout, standing.commit.seq));
     unsynced = false;
     reserve.hold(settingsBytes(standing.parts));
   }
@@ -275,25 +274,18 @@ function* digestsOf(parts: Parts): Generator<Digest> {
 /** An object of that name may be there, torn by a power cut before any commit named it: it is written over. */
 function writeObject(layout: Layout, digest: Digest, text: string): void {
   const path = layout.object(digest);
-  const temporary = layout.temporary();
-  try {
-    attemptNow('write', path, () => {
-      writeNew(temporary, text, 0o600);
-      makeShard(dirname(path));
-      renameSync(temporary, path);
-    });
-  } catch (thrown) {
-    discard(temporary);
-    throw thrown;
-  }
+  makeShard(dirname(path));
+  replaceQuickly(layout, path, text);
 }
 
 function makeShard(folder: string): void {
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (thrown) {
-    if (errnoOf(thrown) !== 'EEXIST') throw thrown;
-  }
+  attemptNow('make', folder, () => {
+    try {
+      mkdirSync(folder, { mode: 0o700 });
+    } catch (thrown) {
+      if (errnoOf(thrown) !== 'EEXIST') throw thrown;
+    }
+  });
 }
 
 function shows(parts: Parts, root: string, path: ContentPath, digest: Digest): boolean {
