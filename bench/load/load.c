@@ -1,8 +1,11 @@
 /*
- * Load generator: n clients, each with a Unix socket of its own to ask at (client i uses socket i modulo the number of
- * sockets), each request over a new connection, as VMware's own client asks: no header fields, read to the end.
+ * Load generator: n clients that ask for one path, each request over a new connection, read to the end. The clients go
+ * round the sockets so that no two of them ask at one socket at a time while there are as many sockets as clients.
  *
  *   load SECONDS CLIENTS PATH SOCKET...
+ *
+ * Asks as VMware's own client does, without any header field; with WITH_HOST in the environment as HTTP/1.1 wants it,
+ * for servers that insist.
  *
  * One thread, one epoll. Prints one JSON line: requests that were answered whole, those that failed, bytes of bodies,
  * seconds, and microseconds at quantiles of the time from connect to end.
@@ -24,7 +27,7 @@ enum { MAX_CLIENTS = 4096, HEAD = 2048, BUFFER = 1 << 20, MAX_SAMPLES = 4000000 
 
 struct client {
   int fd;
-  struct sockaddr_un address;
+  int socket; /* where it asks next */
   uint64_t begun;
   int64_t expected; /* of the body; -1 until the head is whole */
   int64_t received;
@@ -33,6 +36,8 @@ struct client {
 };
 
 static struct client clients[MAX_CLIENTS];
+static struct sockaddr_un *sockets;
+static int socket_count, client_count;
 static char buffer[BUFFER];
 static char request[4096];
 static int request_length;
@@ -48,6 +53,8 @@ static uint64_t now_ns(void) {
 }
 
 static void begin(struct client *c) {
+  struct sockaddr_un *address = &sockets[c->socket];
+  c->socket = (c->socket + client_count) % socket_count;
   for (;;) {
     c->begun = now_ns();
     c->expected = -1;
@@ -55,7 +62,7 @@ static void begin(struct client *c) {
     c->head_length = 0;
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0) { perror("socket"); exit(1); }
-    if (connect(c->fd, (struct sockaddr *)&c->address, sizeof c->address) == 0 &&
+    if (connect(c->fd, (struct sockaddr *)address, sizeof *address) == 0 &&
         send(c->fd, request, (size_t)request_length, MSG_NOSIGNAL) == request_length) break;
     failed++;
     close(c->fd);
@@ -122,23 +129,26 @@ static uint32_t quantile(double q) {
 int main(int argc, char **argv) {
   if (argc < 5) { fprintf(stderr, "usage: load SECONDS CLIENTS PATH SOCKET...\n"); return 2; }
   double seconds = atof(argv[1]);
-  int count = atoi(argv[2]);
-  int sockets = argc - 4;
-  if (count < 1 || count > MAX_CLIENTS) { fprintf(stderr, "1 to %d clients\n", MAX_CLIENTS); return 2; }
+  client_count = atoi(argv[2]);
+  socket_count = argc - 4;
+  if (client_count < 1 || client_count > MAX_CLIENTS) { fprintf(stderr, "1 to %d clients\n", MAX_CLIENTS); return 2; }
+  sockets = calloc((size_t)socket_count, sizeof *sockets);
+  for (int i = 0; i < socket_count; i++) {
+    sockets[i].sun_family = AF_UNIX;
+    snprintf(sockets[i].sun_path, sizeof sockets[i].sun_path, "%s", argv[4 + i]);
+  }
   request_length = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n\r\n", argv[3]);
-  /* nginx refuses a request without Host; its own column asks with one (NGINX=1). */
   if (getenv("WITH_HOST") != NULL)
     request_length = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", argv[3]);
   samples = malloc(sizeof *samples * MAX_SAMPLES);
   poller = epoll_create1(EPOLL_CLOEXEC);
   uint64_t start = now_ns();
   uint64_t stop = start + (uint64_t)(seconds * 1e9);
-  for (int i = 0; i < count; i++) {
-    clients[i].address.sun_family = AF_UNIX;
-    snprintf(clients[i].address.sun_path, sizeof clients[i].address.sun_path, "%s", argv[4 + i % sockets]);
+  for (int i = 0; i < client_count; i++) {
+    clients[i].socket = i % socket_count;
     begin(&clients[i]);
   }
-  int running = count;
+  int running = client_count;
   struct epoll_event events[256];
   while (running > 0) {
     int n = epoll_wait(poller, events, 256, 10000);

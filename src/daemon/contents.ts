@@ -29,7 +29,7 @@ export interface ContentInFile {
   readonly kind: 'file';
   readonly handle: FileHandle;
   readonly size: number;
-  /** True while the open file is the one that was verified: asked again before the last bytes leave. */
+  /** True while nobody wrote to the open file: asked again before the last bytes leave. */
   unchanged(): Promise<boolean>;
 }
 
@@ -119,6 +119,7 @@ export function createContents(budget: number): Contents {
     const handle = await openBlob(blob.file);
     try {
       const identity = await identityOf(handle);
+      const written = await writtenOf(handle);
       // Replaced between the two looks: whatever it is now has not been verified.
       if (verdicts.get(blob.digest)?.identity !== identity)
         throw mismatch(blob, 'the file was replaced while it was opened');
@@ -126,7 +127,7 @@ export function createContents(budget: number): Contents {
         kind: 'file',
         handle,
         size: blob.size,
-        unchanged: async () => (await identityOf(handle)) === identity,
+        unchanged: async () => (await writtenOf(handle)) === written,
       };
     } catch (error) {
       await handle.close();
@@ -196,6 +197,12 @@ async function openBlob(file: string): Promise<FileHandle> {
 async function identityOf(handle: FileHandle): Promise<string> {
   const { dev, ino, size, mtimeNs, ctimeNs } = await handle.stat({ bigint: true });
   return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+}
+
+/** Changes when a file is written to; other than its identity not when it is removed, which takes nothing from who reads. */
+async function writtenOf(handle: FileHandle): Promise<string> {
+  const { size, mtimeNs } = await handle.stat({ bigint: true });
+  return `${size}:${mtimeNs}`;
 }
 
 /** Hashes at most `expected` bytes and one more, a piece at a time, so that other VMs are served in between. */

@@ -18,8 +18,8 @@ export interface LogFileLimits {
 export const logFileLimits: LogFileLimits = {
   maxSize: 16 * 1024 * 1024,
   kept: 4,
-  flushInterval: 500,
-  maxOpen: 128,
+  flushInterval: 1000,
+  maxOpen: 512,
   maxPending: 32 * 1024 * 1024,
 };
 
@@ -74,7 +74,7 @@ export function createLogFiles(limits: LogFileLimits, onTrouble: (error: unknown
   async function write(file: string, { bytes, length, lines }: PendingLines): Promise<void> {
     try {
       const target = await fileFor(file, length);
-      await target.handle.appendFile(bytes.subarray(0, length));
+      await writeWhole(target.handle, bytes, length);
       target.size += length;
       if (troubled) onTrouble(undefined);
       troubled = false;
@@ -147,6 +147,10 @@ function grow(lines: PendingLines, more: number): void {
   const larger = Buffer.allocUnsafe(Math.max(2 * lines.bytes.length, lines.length + more));
   lines.bytes.copy(larger, 0, 0, lines.length);
   lines.bytes = larger;
+}
+
+async function writeWhole(handle: FileHandle, bytes: Buffer, length: number): Promise<void> {
+  for (let at = 0; at < length; ) at += (await handle.write(bytes, at, length - at)).bytesWritten;
 }
 
 async function openLog(file: string): Promise<OpenFile> {

@@ -158,7 +158,6 @@ class Connection {
     socket.on('data', (bytes: Buffer) => this.read(bytes));
     socket.on('end', () => this.readEnd());
     socket.on('error', () => this.leave());
-    socket.on('close', () => this.leave());
   }
 
   private read(bytes: Buffer): void {

@@ -107,16 +107,19 @@ function createHistogram(help: string, buckets: readonly number[]): Family & His
       const series = seriesOf(labels);
       const entry = values.get(series) ?? { counts: buckets.map(() => 0), sum: 0, count: 0 };
       values.set(series, entry);
-      buckets.forEach((bound, index) => {
-        if (value <= bound) entry.counts[index] = (entry.counts[index] ?? 0) + 1;
-      });
+      const bucket = buckets.findIndex((bound) => value <= bound);
+      if (bucket !== -1) entry.counts[bucket] = (entry.counts[bucket] ?? 0) + 1;
       entry.sum += value;
       entry.count += 1;
     },
     *lines(name) {
       for (const [series, { counts, sum, count }] of values) {
         const bucket = (bound: string) => braced(series === '' ? `le="${bound}"` : `${series},le="${bound}"`);
-        for (const [index, bound] of buckets.entries()) yield `${name}_bucket${bucket(`${bound}`)} ${counts[index]}`;
+        let below = 0;
+        for (const [index, bound] of buckets.entries()) {
+          below += counts[index] ?? 0;
+          yield `${name}_bucket${bucket(`${bound}`)} ${below}`;
+        }
         yield `${name}_bucket${bucket('+Inf')} ${count}`;
         yield `${name}_sum${braced(series)} ${sum}`;
         yield `${name}_count${braced(series)} ${count}`;

@@ -1,4 +1,4 @@
-import { truncate, utimes, writeFile } from 'node:fs/promises';
+import { rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import type { Entry } from '../../../src/core/catalog.ts';
 import { ask, bare, type DaemonUnderTest, noRules, noRulesDigest, startDaemon, vmRow } from '../../support/daemon.ts';
@@ -239,6 +239,29 @@ test('a file that shrinks during a download ends it short, never padded', async 
   const body = received.bytes.subarray(received.bytes.indexOf('\r\n\r\n') + 4);
   expect(body.length).toBeLessThan(bytes.length);
   expect(body.equals(bytes.subarray(0, body.length))).toBe(true);
+});
+
+test('a file that is written to during a download is never sent whole; one that is removed is', async () => {
+  await using under = await startDaemon();
+  const bytes = Buffer.alloc(8 * 1024 * 1024, 'old ');
+  const entry = await under.store.put(bytes);
+  const blob = under.store.blobPath(entry.digest);
+  await publish(under, { '/a': entry });
+  const download = async (meanwhile: () => Promise<unknown>) => {
+    const guest = await openGuest(under.socket('web-7'));
+    guest.socket.write(bare('/a'));
+    await guest.received(100_000);
+    guest.socket.pause();
+    await meanwhile();
+    guest.socket.resume();
+    const received = (await guest.finished).bytes;
+    return received.subarray(received.indexOf('\r\n\r\n') + 4);
+  };
+
+  expect((await download(() => rm(blob))).equals(bytes)).toBe(true);
+  await under.store.put(bytes);
+  const mixed = await download(() => writeFile(blob, Buffer.alloc(bytes.length, 'new '), { flag: 'r+' }));
+  expect(mixed.length).toBeLessThan(bytes.length);
 });
 
 test('a daemon that was there before its datastore waits, and opens no socket', async () => {

@@ -67,7 +67,7 @@ const openRules = rulesOf();
 const closedRules = rulesOf('.*');
 
 test('a daemon that is started first serves what is published later, and acknowledges each revision', async () => {
-  const daemon = await run();
+  const daemon = await run({ limits: { heartbeat: 600_000 } });
   expect(await readdir(join(daemon.folder, 'run'))).toEqual([]);
   const writer = await openWriter(daemon.datastore, { create: true });
   await publish(writer, changeOf({ '/motd': await stored(writer, 'hello') }, plainlessRow));
