@@ -27,6 +27,8 @@ export interface Attempt {
 }
 
 export interface Wanted {
+  /** Of the pass. */
+  readonly world: World;
   readonly item: ContentItem;
   /** What is published at the item's path, where it holds that path. */
   readonly committed: StoredEntry | undefined;
@@ -43,7 +45,6 @@ export interface Contents {
 }
 
 export interface ContentsOptions {
-  readonly world: World;
   readonly fetcher: Fetcher;
   readonly openImport: OpenImport;
   /** Import folder by namespace; `''` is for all, where a namespace has none of its own. */
@@ -51,7 +52,7 @@ export interface ContentsOptions {
 }
 
 export function createContents(options: ContentsOptions): Contents {
-  const { world, fetcher } = options;
+  const { fetcher } = options;
 
   async function resolve(wanted: Wanted, signal: AbortSignal): Promise<Attempt> {
     const { item } = wanted;
@@ -61,7 +62,7 @@ export function createContents(options: ContentsOptions): Contents {
       if (item.spec.source.file !== undefined) {
         return known(await imported(wanted, item.spec.source.file.path, signal));
       }
-      const { bytes, sensitive } = await localBytes(item, signal);
+      const { bytes, sensitive } = await localBytes(wanted, signal);
       return known(await stored(wanted, bytes, sensitive, signal));
     } catch (thrown) {
       signal.throwIfAborted();
@@ -130,7 +131,7 @@ export function createContents(options: ContentsOptions): Contents {
     return { ...blob, sensitive: false, sourceRevision: file.sourceRevision };
   }
 
-  async function localBytes(item: ContentItem, signal: AbortSignal) {
+  async function localBytes({ item, world }: Wanted, signal: AbortSignal) {
     const { inline, configMapKeyRef, secretKeyRef } = item.spec.source;
     const { namespace } = item.metadata;
     if (inline !== undefined) return { bytes: inlineBytes(inline), sensitive: false };

@@ -25,7 +25,13 @@ export interface Changes {
 }
 
 /** Remembers what changed; who depends on it is asked when a pass begins, of the world as it is then. */
-export function createChanges(world: World, ledger: Ledger, writers: ReadonlyMap<string, StoreWriter>): Changes {
+export function createChanges(
+  world: World,
+  ledger: Ledger,
+  writers: ReadonlyMap<string, StoreWriter>,
+  /** Repositories that could not be published: another one's change may be what they wait for. */
+  unpublished: () => Iterable<ObjectKey>,
+): Changes {
   const changed = new Map<ObservedKind, Set<ObjectKey>>();
   let all = false;
 
@@ -44,7 +50,8 @@ export function createChanges(world: World, ledger: Ledger, writers: ReadonlyMap
   function widened(): Dirty {
     const items = new Set(of('ContentItem'));
     const vms = new Set(of('GuestVM'));
-    const repositories = of('GuestStoreRepository');
+    const repositories = new Set(of('GuestStoreRepository'));
+    if (repositories.size > 0) for (const key of unpublished()) repositories.add(key);
     const namespaces = of('Namespace');
     const policies = of('VMAccessPolicy');
     if (repositories.size + namespaces.size + of('ConfigMap').size + of('Secret').size > 0) {

@@ -157,7 +157,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     settled: () => (running === 0 ? Promise.resolve() : new Promise((resolve) => watchers.push(resolve))),
     ensure: (item, job) => {
       const task = tasks.get(item);
-      if (task?.job.fingerprint === job.fingerprint && task.job.maxSize === job.maxSize) return task.state;
+      if (task !== undefined && stillFits(task, job)) return task.state;
       forget(item);
       const fresh: Task = {
         job,
@@ -172,6 +172,12 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       return fresh.state;
     },
   };
+}
+
+/** Bytes that are here stay good while they fit: a bound that moves is no reason to fetch again, nor is it for a tighter one. */
+function stillFits({ job, state }: Task, wanted: FetchJob): boolean {
+  if (job.fingerprint !== wanted.fingerprint || job.writer !== wanted.writer) return false;
+  return state.content !== undefined || job.maxSize === wanted.maxSize;
 }
 
 async function* counted(bytes: AsyncIterable<Uint8Array>, progress: { bytes: number }): AsyncIterable<Uint8Array> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Finding } from '../api/findings.ts';
 import type {
   ClusterVMAccessPolicy,
@@ -15,10 +16,16 @@ import type { Labels } from '../core/selector.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { sameRecord } from './draft.ts';
-import { findManifests, type ManifestFile } from './manifest-files.ts';
+import { frozenWorld } from './frozen-world.ts';
+import { findManifests, type ManifestFile, type ManifestFolder } from './manifest-files.ts';
 import { type Helper, identityOf, type ManifestObject, readObjects } from './manifest-objects.ts';
 import { type Documents, openShelf } from './shelf.ts';
 import type { HostStatus, ObservedKind, StatusSink, World, WrittenStatus } from './types.ts';
+
+/** Milliseconds for which a file must be missing to be gone, between looks at a folder that changes, and for all looks. */
+const absence = 100;
+const unrest = 25;
+const longestUnrest = 5_000;
 
 interface KeptObject {
   readonly object: ManifestObject;
@@ -73,9 +80,9 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
   const secrets = new Map<ObjectKey, Helper>();
 
   async function scan(): Promise<readonly string[]> {
-    let found: Awaited<ReturnType<typeof findManifests>>;
+    let found: ManifestFolder;
     try {
-      found = await findManifests(folder);
+      found = await lookUntilStill();
       trouble.delete('.');
     } catch (error) {
       const reason = `the folder cannot be read (${messageOf(error)})`;
@@ -85,6 +92,7 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
           finding('.', reason, 'mount it again or correct --manifests; the last good manifests stay in force'),
         ],
       });
+      declare();
       await tell();
       return [folder];
     }
@@ -94,16 +102,33 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
       trouble.delete(name);
       signatures.delete(name);
     }
-    const known = new Map(
-      [...kept.records.values()].flatMap(({ objects }) => objects.map((one) => [identityOf(one.object), one] as const)),
-    );
-    for (const file of found.files.values()) {
-      if (signatures.get(file.name) !== file.signature) await load(file, known);
-    }
     declare();
     await kept.save();
     await tell();
     return found.folders;
+  }
+
+  /**
+   * Reads what changed until two looks find the same: many files that are being replaced one by one (a checkout) are one
+   * change, and a file that an editor moves away to write it anew is not gone.
+   */
+  async function lookUntilStill(): Promise<ManifestFolder> {
+    // Before anything is replaced: an object that moves to another file stays the same object.
+    const known = new Map(
+      [...kept.records.values()].flatMap(({ objects }) => objects.map((one) => [identityOf(one.object), one] as const)),
+    );
+    const deadline = performance.now() + longestUnrest;
+    for (let found = await findManifests(folder); ; ) {
+      for (const file of found.files.values()) {
+        if (signatures.get(file.name) !== file.signature) await load(file, known);
+      }
+      const missing = [...kept.records.keys()].some((name) => !found.files.has(name));
+      if (missing) await delay(absence);
+      const again = await findManifests(folder);
+      if (sameFiles(found, again) || performance.now() > deadline) return again;
+      found = again;
+      await delay(unrest);
+    }
   }
 
   async function tell(): Promise<void> {
@@ -206,7 +231,7 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
     return maps[kind];
   }
 
-  return {
+  const live: FolderWorld = {
     repositories,
     items,
     policies,
@@ -215,6 +240,14 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
     namespaces,
     configMap: async (namespace, name) => configMaps.get(`${namespace}/${name}`),
     secret: async (namespace, name) => secrets.get(`${namespace}/${name}`),
+    frozen: () => {
+      const [maps, secretsNow] = [new Map(configMaps), new Map(secrets)];
+      return {
+        ...frozenWorld(live),
+        configMap: async (namespace, name) => maps.get(`${namespace}/${name}`),
+        secret: async (namespace, name) => secretsNow.get(`${namespace}/${name}`),
+      };
+    },
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -250,6 +283,14 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
       await hosts.save();
     },
   };
+  return live;
+}
+
+function sameFiles(a: ManifestFolder, b: ManifestFolder): boolean {
+  return (
+    a.files.size === b.files.size &&
+    [...a.files].every(([name, { signature }]) => b.files.get(name)?.signature === signature)
+  );
 }
 
 /** As the API server counts: another generation whenever the object but for its metadata differs. */

@@ -45,7 +45,6 @@ export function createOperator(options: OperatorOptions, signal: AbortSignal): O
     signal,
   });
   const contents = createContents({
-    world,
     fetcher,
     openImport: options.openImport,
     importFolders: options.importFolders,

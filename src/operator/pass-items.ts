@@ -132,10 +132,17 @@ async function resolveAll(
       const { item, repository, spec, path, draft, writer } = ground;
       const entry = draft.entry(repository, path);
       const committed = entry?.state === 'stored' && entry.claim === key ? entry : undefined;
-      const wanted = { item, committed, writer, maxSize: roomFor(pass, ground, committed) };
       const interval = item.spec.interval ?? spec.interval;
-      const attempt = blockedBy(pass, key, ground) ?? (await contents.resolve({ ...wanted, interval }, signal));
-      resolved.push({ ...ground, key, attempt });
+      const wanted = {
+        world: pass.world,
+        item,
+        committed,
+        writer,
+        maxSize: roomFor(pass, ground, committed),
+        interval,
+      };
+      const attempt = blockedBy(pass, key, ground) ?? (await contents.resolve(wanted, signal));
+      resolved.push({ ...ground, key, attempt: namedBound(attempt, ground, wanted.maxSize) });
     }
   };
   await Promise.all(Array.from({ length: readers }, read));
@@ -148,9 +155,26 @@ function blockedBy(pass: Pass, key: ObjectKey, ground: Ground): Attempt | undefi
   return failure && { content: undefined, failure, sourceFailure: undefined, fetching: false };
 }
 
+/** A transfer knows only how much room it had: here it is said what made the room so small. */
+function namedBound(attempt: Attempt, { repository, spec }: Ground, room: number): Attempt {
+  const { failure } = attempt;
+  if (failure?.reason !== 'TooLarge') return attempt;
+  const ceiling = ceilingOf(spec);
+  if (room < ceiling) {
+    const message = `The source has more than the ${room} bytes that spec.quota (${spec.quota}) of repository ${repository} leaves; nothing of it was kept. Raise the quota, or remove items.`;
+    return { ...attempt, failure: { reason: 'QuotaExceeded', message, terminal: false } };
+  }
+  const message = `The source has more than ${ceiling} bytes, the spec.maxItemSize of repository ${repository}; nothing of it was kept. Raise it, or name a smaller source.`;
+  return { ...attempt, failure: { ...failure, message } };
+}
+
+function ceilingOf(spec: GuestStoreRepository['spec']): number {
+  return Math.min(modelCeiling, parseQuantity(String(spec.maxItemSize)));
+}
+
 /** Bytes that the item may have: the smallest of the model's ceiling, the repository's, and what its quota leaves. */
 function roomFor(pass: Pass, { repository, spec }: Ground, committed: StoredEntry | undefined): number {
-  const ceiling = Math.min(modelCeiling, parseQuantity(String(spec.maxItemSize)));
+  const ceiling = ceilingOf(spec);
   if (spec.quota === undefined) return ceiling;
   const left = parseQuantity(String(spec.quota)) - pass.ledger.usage(repository).bytes + (committed?.size ?? 0);
   return Math.max(0, Math.min(ceiling, left));
@@ -168,7 +192,7 @@ function conflict(pass: Pass, key: ObjectKey, { draft, repository, path }: Groun
 /** Claims the path and drafts its entry; what is there stays until better is here. */
 function settle(pass: Pass, resolved: Resolved): ItemOutcome {
   const { key, item, repository, path, draft, attempt } = resolved;
-  const failure = conflict(pass, key, resolved) ?? attempt.failure ?? overQuota(pass, resolved);
+  const failure = conflict(pass, key, resolved) ?? attempt.failure ?? overSize(resolved) ?? overQuota(pass, resolved);
   const facts = { repository, failure, fetching: attempt.fetching, sourceFailure: attempt.sourceFailure };
   if (failure?.reason === 'PathConflict') return outcomeOf(pass, item, facts);
   const before = draft.entry(repository, path);
@@ -195,13 +219,22 @@ function kept(key: ObjectKey, before: Entry | undefined): Entry {
   return before?.state === 'stored' && before.claim === key ? before : { state: 'pending', claim: key };
 }
 
+/** Bytes that are here already may be more than is allowed since. */
+function overSize({ repository, spec, attempt }: Resolved): Failure | undefined {
+  const size = attempt.content?.size ?? 0;
+  const ceiling = ceilingOf(spec);
+  if (size <= ceiling) return undefined;
+  const message = `The source has ${size} bytes, more than the ${ceiling} of spec.maxItemSize of repository ${repository}. Raise it, or name a smaller source.`;
+  return { reason: 'TooLarge', message, terminal: true };
+}
+
 /** Items of one pass may each fit and together not: the quota is held again when they are drafted. */
 function overQuota(pass: Pass, { repository, spec, path, draft, attempt }: Resolved): Failure | undefined {
   if (spec.quota === undefined || attempt.content === undefined) return undefined;
   const others = pass.ledger.usage(repository).bytes + draft.grown(repository) - sizeOf(draft.entry(repository, path));
   const bytes = others + attempt.content.size;
   if (bytes <= parseQuantity(String(spec.quota))) return undefined;
-  const message = `With this item repository ${repository} would hold ${bytes} bytes; its spec.quota is ${spec.quota}.`;
+  const message = `With this item repository ${repository} would hold ${bytes} bytes; its spec.quota is ${spec.quota}. Raise the quota, or remove items.`;
   return { reason: 'QuotaExceeded', message, terminal: false };
 }
 

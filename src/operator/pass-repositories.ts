@@ -6,8 +6,10 @@ import { declared, type Pass } from './pass.ts';
 /** Drafts the rows of repositories. One that fails keeps the row that it has. */
 export function passRepositories(pass: Pass, keys: Iterable<ObjectKey>): Map<ObjectKey, RepositoryOutcome> {
   const outcomes = new Map<ObjectKey, RepositoryOutcome>();
-  // Roots seen first in one pass go by namespace/name.
-  for (const key of [...keys].toSorted()) {
+  // What is gone first, since it frees its root; roots seen first in one pass go by namespace/name.
+  const gone = (key: ObjectKey) => declared(pass.world.repositories.get(key)) === undefined;
+  const [removed, kept] = [[...keys].filter(gone), [...keys].filter((key) => !gone(key))];
+  for (const key of [...removed, ...kept.toSorted()]) {
     const outcome = passRepository(pass, key);
     if (outcome !== undefined) outcomes.set(key, outcome);
   }

@@ -1,12 +1,12 @@
-import type { GuestVM } from '../api/resources.generated.ts';
+import type { GuestStoreRepository, GuestVM } from '../api/resources.generated.ts';
 import { vmPlace } from '../core/desired-vm.ts';
-import { isDigest } from '../core/digest.ts';
 import type { ObjectKey } from '../core/names.ts';
 import type { Failure, VmOutcome } from '../core/outcome.ts';
-import type { VmRow } from '../core/settings.ts';
+import type { RuleRecord, RuleSet, VmRow } from '../core/settings.ts';
 import { exportRules } from '../rules/rule-strings.ts';
 import type { Addresses } from './addresses.ts';
 import type { AppliedPolicies } from './applied-policies.ts';
+import type { Draft } from './draft.ts';
 import { declared, type Pass } from './pass.ts';
 import type { Selected } from './selected.ts';
 import { createRulesOfVms, type Posture, type RulesOfVms } from './vm-rules.ts';
@@ -81,31 +81,32 @@ function passVm(
     return { ...base, ...nothing, failure: place.unsupported };
   }
   const repository = place.repository === null ? undefined : pass.world.repositories.get(place.repository);
-  const { policies, rules } = rulesOfVms.of(vm, repository && postureOf(repository));
+  const before = rowOf(pass, key);
+  const { policies, rules } = rulesOfVms.of(vm, repository && postureOf(repository, before?.rules));
   selected.set(key, policies);
-  if (vm.spec.suspend) return { ...base, ...nothing, failure: undefined };
+  const inForce = 'set' in rules ? rules.set : before?.rules;
+  const counts = { grants: inForce?.grant.length ?? 0, denies: inForce?.deny.length ?? 0 };
+  if (vm.spec.suspend) return { ...base, ...nothing, ...suspendedRow(before), failure: undefined };
 
+  const published = publishedIn(pass, place.repository, repository?.spec.datastore);
   // A VM that no repository serves is still met, so that its guest hears "trouble" and not silence.
-  const datastore = repository?.spec.datastore ?? [...pass.drafts.keys()][0] ?? '';
-  const published = place.repository !== null && pass.drafts.get(datastore)?.repository(place.repository) !== undefined;
-  const home = pass.drafts.get(datastore) ?? pass.drafts.values().next().value;
-  const before = [...pass.drafts.values()].map((draft) => draft.vm(key)).find((row) => row !== undefined);
+  const home = published ?? pass.drafts.get(repository?.spec.datastore ?? '') ?? pass.drafts.values().next().value;
   const conflict = channelConflict(key, addresses.claimants(place.address));
   const row: VmRow = {
     host: place.host,
     channel: place.channel,
-    repository: published ? place.repository : null,
-    ruleSet: 'digest' in rules ? rules.digest : (before?.ruleSet ?? null),
+    repository: published === undefined ? null : place.repository,
+    ruleSet: 'digest' in rules ? rules.digest : (before?.row.ruleSet ?? null),
     enabled: vm.spec.enabled,
     refused: conflict === undefined ? null : conflict.reason,
   };
   for (const draft of pass.drafts.values()) {
     if (draft !== home) draft.setVm(key, undefined, undefined);
   }
-  home?.setVm(key, row, 'set' in rules ? rules.set : undefined);
+  home?.setVm(key, row, inForce);
 
   const unpublished: Failure | undefined =
-    place.repository === null || published
+    place.repository === null || published !== undefined
       ? undefined
       : {
           reason: 'RepositoryNotReady',
@@ -118,9 +119,8 @@ function passVm(
     ...base,
     failure: conflict ?? place.failure ?? unpublished ?? ('failure' in rules ? rules.failure : undefined),
     repository: place.repository ?? undefined,
-    ruleSet: row.ruleSet !== null && isDigest(row.ruleSet) ? row.ruleSet : undefined,
-    grants: 'set' in rules ? rules.set.grant.length : 0,
-    denies: 'set' in rules ? rules.set.deny.length : 0,
+    ruleSet: row.ruleSet ?? undefined,
+    ...counts,
     policies: policies.map(({ kind, metadata }) => ({
       kind,
       ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
@@ -131,12 +131,52 @@ function passVm(
   };
 }
 
-function postureOf(repository: {
-  metadata: { namespace: string; name: string };
-  spec: { defaultPosture: 'Open' | 'Closed' };
-}): Posture {
-  const { namespace, name } = repository.metadata;
-  return { repository: { namespace, name }, posture: repository.spec.defaultPosture };
+/** The draft that has the repository: not the one it asks for while it cannot be published there. */
+function publishedIn(pass: Pass, repository: ObjectKey | null, wanted: string | undefined): Draft | undefined {
+  if (repository === null) return undefined;
+  const first = pass.drafts.get(wanted ?? '');
+  return [...(first === undefined ? [] : [first]), ...pass.drafts.values()].find(
+    (draft) => draft.repository(repository) !== undefined,
+  );
+}
+
+interface Before {
+  readonly row: VmRow;
+  readonly rules: RuleSet | undefined;
+}
+
+/** What is in force for a VM, wherever it is. */
+function rowOf(pass: Pass, key: ObjectKey): Before | undefined {
+  for (const [name, draft] of pass.drafts) {
+    const row = draft.vm(key);
+    if (row === undefined) continue;
+    const rules = row.ruleSet === null ? undefined : pass.writers.get(name)?.snapshot.ruleSet(row.ruleSet);
+    return { row, rules };
+  }
+  return undefined;
+}
+
+/** A suspended VM keeps what it has; status goes on saying it. */
+function suspendedRow(before: Before | undefined): Partial<VmOutcome> {
+  if (before === undefined) return {};
+  const { row, rules } = before;
+  return {
+    enabled: row.enabled,
+    repository: row.repository ?? undefined,
+    ruleSet: row.ruleSet ?? undefined,
+    grants: rules?.grant.length ?? 0,
+    denies: rules?.deny.length ?? 0,
+  };
+}
+
+/** A suspended repository keeps the posture that it gave this VM. */
+function postureOf({ metadata, spec }: GuestStoreRepository, inForce: RuleSet | undefined): Posture {
+  const { namespace, name } = metadata;
+  const closes = ({ policy }: RuleRecord) =>
+    policy.kind === 'GuestStoreRepository' && policy.namespace === namespace && policy.name === name;
+  const kept = inForce?.deny.some(closes) === true ? 'Closed' : 'Open';
+  const posture = spec.suspend && inForce !== undefined ? kept : spec.defaultPosture;
+  return { repository: { namespace, name }, posture };
 }
 
 /** Two VMs on one socket: neither is served, since either could be the other. */

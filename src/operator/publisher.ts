@@ -10,6 +10,7 @@ import type { Contents } from './contents.ts';
 import { createChanges, type Dirty } from './dirty.ts';
 import { createDraft, type Draft } from './draft.ts';
 import { createExpiries } from './expiries.ts';
+import { frozenWorld } from './frozen-world.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { noOutcomes, type Outcomes, type Pass } from './pass.ts';
 import { passItems } from './pass-items.ts';
@@ -60,12 +61,14 @@ export interface PublisherOptions {
 export function createPublisher(options: PublisherOptions): Publisher {
   const { world, writers, log, onOutcome } = options;
   const ledger = createLedger(snapshotsOf(writers));
-  const changes = createChanges(world, ledger, writers);
+  const outcomes = noOutcomes();
+  const changes = createChanges(world, ledger, writers, () =>
+    [...outcomes.repositories].flatMap(([key, { failure }]) => (failure === undefined ? [] : [key])),
+  );
   const addresses = createAddresses();
   const paths = createPaths();
   const selected = createSelected();
   const applied = createAppliedPolicies(() => publishedRuleSets(writers));
-  const outcomes = noOutcomes();
   const revisions = new Map<ObjectKey, number>();
   const window = createQuietWindow(quietWindow, longestWindow);
   const expiries = createExpiries((item) => touch('ContentItem', item));
@@ -123,7 +126,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
   async function passOver(dirty: Dirty, signal: AbortSignal): Promise<boolean> {
     const bases = snapshotsOf(writers);
     const drafts = new Map([...bases].map(([name, snapshot]) => [name, createDraft(snapshot)]));
-    const work: Pass = { world, ledger, writers, drafts, now: options.now() };
+    const work: Pass = {
+      world: world.frozen?.() ?? frozenWorld(world),
+      ledger,
+      writers,
+      drafts,
+      now: options.now(),
+    };
 
     const repositories = passRepositories(work, dirty.repositories);
     const items = await passItems(work, options.contents, paths, dirty.items, signal);
@@ -136,20 +145,20 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
     const end = ends(snapshotsOf(writers), failures);
     record(outcomes.repositories, dirty.repositories, repositories, (key, outcome) => {
-      const name = world.repositories.get(key)?.spec.datastore ?? '';
+      const name = work.world.repositories.get(key)?.spec.datastore ?? '';
       return end(name, outcome, outcomes.repositories.get(key), drafts.get(name)?.change.repositories.has(key));
     });
     record(outcomes.items, [...dirty.items, ...items.keys()], items, (key, outcome) => {
       const claim = ledger.claimOf(key);
       const changed = claim && drafts.get(claim.datastore)?.change.entries.get(claim.repository)?.has(claim.path);
-      const name = claim?.datastore ?? world.repositories.get(outcome.repository ?? '')?.spec.datastore ?? '';
+      const name = claim?.datastore ?? work.world.repositories.get(outcome.repository ?? '')?.spec.datastore ?? '';
       return end(name, outcome, outcomes.items.get(key), changed);
     });
     record(outcomes.vms, [...dirty.vms, ...vms.keys()], vms, (key, outcome) => {
       const [name = [...writers.keys()][0] ?? ''] = ledger.datastoresOf(key);
       return end(name, outcome, outcomes.vms.get(key), drafts.get(name)?.change.vms.has(key));
     });
-    recordPolicies(dirty);
+    recordPolicies(work.world, dirty);
     tell(dirty, items.keys(), vms.keys(), drafts.values());
     if (failures.size > 0) changes.restore(dirty);
     return failures.size === 0;
@@ -188,15 +197,15 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
   }
 
-  function recordPolicies(dirty: Dirty): void {
+  function recordPolicies({ policies, clusterPolicies }: World, dirty: Dirty): void {
     const changed = selected.takeChanged();
-    for (const [kind, policies, known] of [
-      ['VMAccessPolicy', world.policies, outcomes.policies],
-      ['ClusterVMAccessPolicy', world.clusterPolicies, outcomes.clusterPolicies],
+    for (const [kind, all, known] of [
+      ['VMAccessPolicy', policies, outcomes.policies],
+      ['ClusterVMAccessPolicy', clusterPolicies, outcomes.clusterPolicies],
     ] as const) {
       const touched = kind === 'VMAccessPolicy' ? dirty.policies : dirty.clusterPolicies;
       const keys = new Set([...touched, ...changed.filter((one) => one.kind === kind).map(({ key }) => key)]);
-      const fresh = passPolicies(policies, kind, keys, selected, outcomes.vms);
+      const fresh = passPolicies(all, kind, keys, selected, outcomes.vms);
       record(known, keys, fresh, (key, outcome) => {
         const before = known.get(key);
         const own = touched.has(key) || before?.seq === undefined;

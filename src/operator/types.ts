@@ -36,6 +36,8 @@ export interface World {
   /** Bytes by key of a ConfigMap or Secret; undefined where there is none. Throws `SecretNotGranted`, `ApiUnavailable`. */
   configMap(namespace: string, name: string, signal: AbortSignal): Promise<KeyedData | undefined>;
   secret(namespace: string, name: string, signal: AbortSignal): Promise<KeyedData | undefined>;
+  /** Where more than the views has to stand still for a pass: all of it, as it is now. */
+  frozen?(): World;
   /** Called for each object that came, changed or went, until what is returned is called. */
   onChange(listener: (kind: ObservedKind, key: ObjectKey) => void): () => void;
 }

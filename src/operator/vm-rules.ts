@@ -37,9 +37,14 @@ export function createRulesOfVms(world: World, applied: AppliedPolicies): RulesO
   const byNamespace = Map.groupBy(inOrder(world.policies, applied), ({ metadata }) => metadata.namespace);
   return {
     of: (vm, posture) => {
-      const policies = [...cluster, ...(byNamespace.get(vm.metadata.namespace) ?? [])].filter((policy) =>
-        selectsVm(policy, vm, world),
-      );
+      const candidates = [...cluster, ...(byNamespace.get(vm.metadata.namespace) ?? [])];
+      const policies: Policy[] = [];
+      try {
+        policies.push(...candidates.filter((policy) => selectsVm(policy, vm, world)));
+      } catch (thrown) {
+        // A selector that cannot be understood might select this VM: its rules cannot be told.
+        return { policies, rules: { failure: failureOf(asGuestStoreError(thrown)) } };
+      }
       const combination = JSON.stringify([
         policies.map(({ kind, metadata }) => [kind, keyOf(metadata)]),
         posture?.posture === 'Closed' ? posture : null,
