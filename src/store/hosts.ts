@@ -81,9 +81,9 @@ async function readBounded(path: string): Promise<string | undefined> {
   await using handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   const found = await handle.stat();
   if (!found.isFile() || found.size > maxBytes) return undefined;
-  const buffer = Buffer.alloc(maxBytes + 1);
-  const { bytesRead } = await handle.read(buffer, 0, Number(found.size) + 1, 0);
-  return bytesRead > maxBytes ? undefined : buffer.toString('utf8', 0, bytesRead);
+  const buffer = Buffer.alloc(found.size);
+  const { bytesRead } = await handle.read(buffer, 0, found.size, 0);
+  return buffer.toString('utf8', 0, bytesRead);
 }
 
 function parseAcknowledgement(fields: Fields): Acknowledgement {

@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { testFolder } from '../../support/folder.ts';
@@ -178,11 +188,12 @@ test.each(['folder', 'target'])('a symbolic link in place of the %s is not follo
     mkdirSync(join(folder, 'GuestStore'));
     symlinkSync(join(outside, 'a'), join(folder, 'GuestStore/a'));
   }
-  const change = changeOf({ '/a': await stored(writer, 'ours') }, publishedRow);
+  const change = changeOf({ '/a': await stored(writer, 'ours'), '/new': await stored(writer, 'new') }, publishedRow);
   expect((await writer.findForeign(change)).get(main)?.get(pathOf('/a'))).toContain('a symbolic link');
   await publish(writer, change);
   await publish(writer, changeOf({ '/a': undefined }));
   expect(readFileSync(join(outside, 'a'), 'utf8')).toBe('outside');
+  expect(readdirSync(outside)).toEqual(['a']);
 });
 
 test('a link that replaces a folder of ours leads no removal astray', async () => {

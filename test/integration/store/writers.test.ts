@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -65,6 +65,26 @@ test('a leader that was frozen until its seq was collected still stops', async (
   await publishText(next, 'after');
   await rm(join(folder, '.gueststore/commits/2'));
   await expect(publishText(frozen, 'late')).rejects.toMatchObject({ code: 'Superseded' });
+});
+
+test('a leader that was frozen just before it takes its seq stops, though history was shortened meanwhile', async () => {
+  const folder = await testFolder();
+  const commits = join(folder, '.gueststore/commits');
+  let frozen = false;
+  const writer = await openWriter(folder, {
+    // Asked for the time of the commit, when all else is done.
+    now: () => {
+      if (frozen) {
+        renameSync(join(commits, '1'), join(commits, '9'));
+        writeFileSync(join(folder, '.gueststore/HEAD'), '9\n');
+      }
+      return new Date();
+    },
+  });
+  await publishText(writer, 'before');
+  frozen = true;
+  await expect(publishText(writer, 'late')).rejects.toMatchObject({ code: 'Superseded' });
+  expect(readdirSync(commits)).toEqual(['9']);
 });
 
 test('without link(2) a reader tells a part of a commit from the whole, and the next writer goes past it', async () => {
