@@ -61,7 +61,7 @@ export function createBlobs(layout: Layout, trusted: Iterable<Digest>): Blobs {
     const path = layout.blob(blob.digest);
     const temporary = layout.temporary();
     const write = () => {
-      attemptNow('write', temporary, () => writeNew(temporary, bytes, modeOf(limits)));
+      attemptNow('write', path, () => writeNew(temporary, bytes, modeOf(limits)));
       attemptNow('write', path, () => renameSync(temporary, path));
       return arrived(blob);
     };
@@ -78,7 +78,7 @@ export function createBlobs(layout: Layout, trusted: Iterable<Digest>): Blobs {
   ): Promise<Blob> {
     const temporary = layout.temporary();
     return await keepNothing(temporary, async () => {
-      const blob = await writeHashed(temporary, head, rest, modeOf(limits));
+      const blob = await writeHashed(layout.tmp, temporary, head, rest, modeOf(limits));
       throwIfAborted(signal);
       confirm(blob.digest, limits);
       if (isThere(blob.digest, blob.size)) {
@@ -182,7 +182,9 @@ function keepNothing<T>(temporary: string, step: () => T | Promise<T>): T | Prom
   }
 }
 
+/** `where` is what messages name: the temporary's own name is another at each try. */
 async function writeHashed(
+  where: string,
   path: string,
   head: Uint8Array,
   rest: AsyncIterable<Uint8Array>,
@@ -190,12 +192,12 @@ async function writeHashed(
 ): Promise<Blob> {
   const hash = createHash('sha256');
   let size = 0;
-  const file = await attempt('write', path, () => open(path, 'wx', mode));
+  const file = await attempt('write to', where, () => open(path, 'wx', mode));
   try {
     const write = async (bytes: Uint8Array) => {
       hash.update(bytes);
       size += bytes.length;
-      await attempt('write', path, () => file.writeFile(bytes));
+      await attempt('write to', where, () => file.writeFile(bytes));
     };
     await write(head);
     for await (const bytes of rest) await write(bytes);
@@ -275,7 +277,7 @@ function abortion(): GuestStoreError {
 }
 
 /** The digest of a file's bytes, read in pieces; undefined where there is none. */
-export async function hashFile(path: string): Promise<Digest | undefined> {
+async function hashFile(path: string): Promise<Digest | undefined> {
   const hash = createHash('sha256');
   try {
     for await (const chunk of createReadStream(path, { highWaterMark: piece })) hash.update(chunk);

@@ -54,7 +54,7 @@ export async function findHighest(layout: Layout, from: number): Promise<number>
 }
 
 /** Every seq that lies there, in order. */
-export async function listCommits(layout: Layout): Promise<readonly number[]> {
+async function listCommits(layout: Layout): Promise<readonly number[]> {
   const names = await attempt('read', layout.commits, () => readdir(layout.commits));
   return names
     .filter((name) => /^[1-9][0-9]{0,14}$/.test(name))
@@ -73,7 +73,7 @@ async function exists(layout: Layout, seq: number): Promise<boolean> {
 }
 
 /** What HEAD says; 0 when it says nothing that can be a seq. It is a hint, so nothing in it is an error. */
-export async function readHead(layout: Layout): Promise<number> {
+async function readHead(layout: Layout): Promise<number> {
   try {
     const text = await readFile(layout.head, 'utf8');
     return /^[1-9][0-9]{0,14}\n?$/.test(text) ? Number.parseInt(text, 10) : 0;

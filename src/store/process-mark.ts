@@ -7,12 +7,9 @@ export interface ProcessMark {
   readonly process: string;
 }
 
-let own: ProcessMark | undefined;
-
 /** This process. */
 export function processMark(): ProcessMark {
-  own ??= { pid: process.pid, process: `${bootOf()}/${namespaceOf()}/${startOf(process.pid) ?? 'unknown'}` };
-  return own;
+  return { pid: process.pid, process: `${bootOf()}/${namespaceOf()}/${startOf(process.pid) ?? 'unknown'}` };
 }
 
 export type Proof = 'alive' | 'gone' | 'unknown';

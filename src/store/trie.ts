@@ -181,7 +181,7 @@ function sum<V>(children: readonly (Trie<V> | undefined)[], field: 'size' | 'byt
 }
 
 /** Whether two records would be written alike: a field that is undefined is as good as none. */
-export function same(a: unknown, b: unknown): boolean {
+function same(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) !== Array.isArray(b)) return false;

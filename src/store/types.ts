@@ -118,7 +118,11 @@ export interface StoreWriter {
   hasBlob(digest: Digest): Promise<boolean>;
   /** Files of somebody else at paths that this change would write to in the plain tree. Reads only. */
   findForeign(change: StoreChange): Promise<ReadonlyMap<ObjectKey, ReadonlyMap<ContentPath, string>>>;
-  /** Makes the change the next revision; returns undefined, having written nothing, when it changes nothing. */
+  /**
+   * Makes the change the next revision; returns undefined, having written nothing, when it changes nothing. Throws
+   * `Superseded` (for good), `StoreUnavailable` or `StoreCorrupt`; then `snapshot` still says what the store holds, which
+   * is the new revision if only the last step, forcing it onto disk, failed.
+   */
   publish(change: StoreChange, cause: Cause, signal: AbortSignal): Promise<Commit | undefined>;
   acknowledgements(): Promise<readonly Acknowledgement[]>;
   /** Small documents that `up` keeps (`status/`): replaced whole, durable. */
