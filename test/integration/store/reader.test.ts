@@ -132,6 +132,16 @@ test.each(damages)('after a $what the last good revision stays, with the reason'
   expect(reader.trouble).toBeDefined();
 });
 
+test.each(damages.slice(0, 4))(
+  'after a $what who starts anew serves nothing rather than something older',
+  async ({ damage }) => {
+    const { folder } = await damaged(damage);
+    const fresh = await openReader(folder);
+    expect(fresh.current).toBeUndefined();
+    expect(fresh.trouble).toMatchObject({ code: 'StoreCorrupt' });
+  },
+);
+
 test('whichever object of a revision is damaged or missing, the last good one stays until it is mended', async () => {
   const { reader, store } = await damaged(() => {});
   expect(reader.current?.seq).toBe(2);
