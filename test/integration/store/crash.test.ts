@@ -52,20 +52,45 @@ test('a writer that is killed at any moment leaves the old revision or the new o
   expect(readdirSync(join(folder, '.gueststore/tmp'))).toEqual([]);
 });
 
+test('of processes that all publish one goes on, the others stop, and no two promised one revision', {
+  timeout: 60_000,
+}, async () => {
+  const folder = await testFolder();
+  await (await openWriter(folder)).close();
+  const publishers = Array.from({ length: 3 }, () => startPublisher(folder));
+  const ended = () => publishers.filter(({ child }) => child.exitCode !== null);
+  await eventually(() => (ended().length === 2 ? true : undefined), 30_000);
+  const [winner] = publishers.filter(({ child }) => child.exitCode === null);
+  const then = winner?.promised() ?? 0;
+  await eventually(() => ((winner?.promised() ?? 0) > then + 3 ? true : undefined));
+  winner?.child.kill('SIGKILL');
+  for (const { complaint } of ended()) expect(complaint()).toMatch(/code: 'Superseded'/);
+  const promises = publishers.flatMap(({ promises: all }) => all());
+  expect(new Set(promises).size).toBe(promises.length);
+  expect((await readSnapshot(folder))?.seq).toBeGreaterThanOrEqual(Math.max(...promises));
+});
+
 interface Publisher {
-  readonly child: ChildProcessByStdio<null, Readable, null>;
+  readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  /** Each seq that it has promised. */
+  promises(): readonly number[];
   /** The highest seq that it has promised. */
   promised(): number;
+  complaint(): string;
 }
 
 function startPublisher(folder: string): Publisher {
-  const child = spawn(process.execPath, [program, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [program, folder], { stdio: ['ignore', 'pipe', 'pipe'] });
   onTestFinished(() => void child.kill('SIGKILL'));
-  let printed = '';
+  const printed = { out: '', err: '' };
   child.stdout.on('data', (chunk) => {
-    printed += chunk;
+    printed.out += chunk;
   });
-  return { child, promised: () => Number(printed.split('\n').at(-2) ?? 0) };
+  child.stderr.on('data', (chunk) => {
+    printed.err += chunk;
+  });
+  const promises = () => printed.out.split('\n').slice(0, -1).map(Number);
+  return { child, promises, promised: () => promises().at(-1) ?? 0, complaint: () => printed.err };
 }
 
 /** All that a revision says is of one number, and every byte that it promises is there. */
