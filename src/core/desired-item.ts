@@ -8,7 +8,13 @@ import type { Labels } from './selector.ts';
 
 /** Where an item's content is to lie, or why it cannot. */
 export type ItemTarget =
-  | { readonly repository: ObjectKey; readonly spec: GuestStoreRepository['spec']; readonly path: ContentPath }
+  | {
+      readonly repository: ObjectKey;
+      readonly spec: GuestStoreRepository['spec'];
+      readonly path: ContentPath;
+      /** Why nothing can come there; the path is claimed all the same, since it is declared. */
+      readonly unsupported: Failure | undefined;
+    }
   | { readonly failure: Failure };
 
 const sourcesOfLater = ['oci', 'git', 's3', 'artifact', 'existing', 'catalog'] as const;
@@ -18,29 +24,28 @@ export function itemTarget(
   repositories: ReadonlyMap<ObjectKey, GuestStoreRepository>,
   namespaces: ReadonlyMap<string, Labels>,
 ): ItemTarget {
-  const unsupported = unsupportedOfItem(item);
-  if (unsupported !== undefined) {
-    // Unlike a field that merely adds something, these decide what is published, or whether it may be.
-    const message = `${unsupported} is not supported by this version; nothing is published for this item.`;
-    return { failure: { reason: 'NotSupportedYet', message, terminal: true } };
-  }
   try {
     const path = parseContentPath(item.spec.path);
     const namespace = item.metadata.namespace;
     const referred = referRepository(item.spec.repositoryRef, namespace, 'items', repositories, namespaces);
     if ('failure' in referred) return referred;
-    return { repository: referred.key, spec: referred.repository.spec, path };
+    return { repository: referred.key, spec: referred.repository.spec, path, unsupported: unsupportedOfItem(item) };
   } catch (error) {
     return { failure: failureOf(asGuestStoreError(error)) };
   }
 }
 
-function unsupportedOfItem({ spec }: ContentItem): string | undefined {
+/** Unlike a field that merely adds something, these decide what is published, or whether it may be. */
+function unsupportedOfItem({ spec }: ContentItem): Failure | undefined {
   const source = sourcesOfLater.find((kind) => spec.source[kind] !== undefined);
-  if (source !== undefined) return `spec.source.${source}`;
-  if (spec.verify !== undefined && spec.verify.length > 0) return 'spec.verify';
-  if (spec.extract !== undefined) return 'spec.extract';
-  return undefined;
+  const fields = [
+    ...(source === undefined ? [] : [`spec.source.${source}`]),
+    ...(spec.verify !== undefined && spec.verify.length > 0 ? ['spec.verify'] : []),
+    ...(spec.extract === undefined ? [] : ['spec.extract']),
+  ];
+  if (fields.length === 0) return undefined;
+  const message = `Not supported by this version: ${fields.join(', ')}. Nothing is published for this item; guests that ask for its path get an error.`;
+  return { reason: 'NotSupportedYet', message, terminal: true };
 }
 
 /** Changes exactly when the item asks for other bytes: the source and the digest it must have. */

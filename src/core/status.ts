@@ -60,6 +60,8 @@ export function repositoryFacts(outcome: RepositoryOutcome, reach: Reach): Fact[
 
 export function policyFacts(outcome: PolicyOutcome, reach: Reach): Fact[] {
   const facts = [...readiness(outcome, reach), ...notSupportedFacts(outcome)];
+  // Suspended before it ever was in force: there is nothing that could be effective.
+  if (outcome.suspended && outcome.seq === undefined) return facts;
   const invalid = outcome.failure?.reason === 'InvalidRule' || outcome.failure?.reason === 'NotSupportedYet';
   facts.push(
     invalid && outcome.failure !== undefined

@@ -1,10 +1,12 @@
+import { conditionOf } from '../core/conditions.ts';
 import { keyOf } from '../core/names.ts';
 import type { RuleRecord, RuleSet } from '../core/settings.ts';
 import type { Policy } from './vm-rules.ts';
 
 /** Policies as they are in force: a suspended one stays as it was when it was last not suspended. */
 export interface AppliedPolicies {
-  of(policy: Policy): Policy;
+  /** Undefined for one that is suspended and never was in force. */
+  of(policy: Policy): Policy | undefined;
 }
 
 /** `published` are the rule sets of the datastore, from which what a suspended policy had is read after a restart. */
@@ -15,13 +17,13 @@ export function createAppliedPolicies(published: () => Iterable<RuleSet>): Appli
       const name = `${policy.kind} ${keyOf(policy.metadata)}`;
       if (!policy.spec.suspend) applied.set(name, policy);
       const found = applied.get(name) ?? recovered(policy, published());
-      applied.set(name, found);
+      if (found !== undefined) applied.set(name, found);
       return found;
     },
   };
 }
 
-function recovered(policy: Policy, published: Iterable<RuleSet>): Policy {
+function recovered(policy: Policy, published: Iterable<RuleSet>): Policy | undefined {
   const mine = ({ policy: { kind, namespace, name } }: RuleRecord) =>
     kind === policy.kind && name === policy.metadata.name && namespace === policy.metadata.namespace;
   for (const { grant, deny } of published) {
@@ -35,5 +37,6 @@ function recovered(policy: Policy, published: Iterable<RuleSet>): Policy {
       ? { ...policy, spec: { ...policy.spec, ...spec } }
       : { ...policy, spec: { ...policy.spec, ...spec } };
   }
-  return policy;
+  // In force without a VM to program: a deny must not be lost for the first that comes.
+  return conditionOf(policy.status.conditions, 'RulesEffective')?.status === 'True' ? policy : undefined;
 }

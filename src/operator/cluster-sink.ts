@@ -36,6 +36,12 @@ export function createClusterSink(
 
   return {
     writeStatus: write,
+    hostStatuses: function* () {
+      for (const { metadata, status } of world.hosts()) {
+        const { observedGeneration = -1, conditions = [] } = status;
+        yield [metadata.name, { ...status, observedGeneration, conditions }] as const;
+      }
+    },
     writeHost: async (name, status, signal) => {
       if (world.stored('GuestStoreHost', name) !== undefined) return write('GuestStoreHost', name, status, signal);
       // First seen: the object is made, and its status in the same breath, for the watch has not shown it yet.

@@ -1,6 +1,7 @@
 import type {
   ClusterVMAccessPolicy,
   ContentItem,
+  GuestStoreHost,
   GuestStoreRepository,
   GuestVM,
   VMAccessPolicy,
@@ -25,6 +26,7 @@ export interface ClusterWorld extends World {
   readonly synced: Promise<unknown>;
   /** An object as the API server last gave it; hosts are looked up by name alone. */
   stored(kind: DeclaredKind | 'GuestStoreHost', key: ObjectKey): Stored<KubeObject> | undefined;
+  hosts(): Iterable<GuestStoreHost>;
   /** Follows the server until the signal aborts. Once. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -108,6 +110,7 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
     },
     synced: Promise.all(informers.map((informer) => informer.synced)),
     stored: (kind, key) => byKind[kind].get(key) as Stored<KubeObject> | undefined,
+    hosts: () => hosts.values(),
     run: async (signal) => {
       await Promise.all(informers.map((informer) => informer.run(signal)));
     },

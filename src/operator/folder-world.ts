@@ -270,6 +270,7 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
       declared.set(identity, updated);
       put(updated);
     },
+    hostStatuses: () => hosts.records,
     writeHost: async (name, status) => hosts.set(name, status),
     removeHost: async (name) => hosts.delete(name),
     // A file that is gone is gone: there is nothing to hold back.

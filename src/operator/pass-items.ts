@@ -25,6 +25,7 @@ interface Ground {
   readonly path: ContentPath;
   readonly draft: Draft;
   readonly writer: StoreWriter;
+  readonly unsupported: Failure | undefined;
 }
 
 interface Resolved extends Ground {
@@ -75,7 +76,7 @@ function locate(pass: Pass, key: ObjectKey): Ground | { readonly outcome: ItemOu
   if (item.spec.suspend) return { outcome: outcomeOf(pass, item, { suspended: true }) };
   const target = itemTarget(item, world.repositories, world.namespaces);
   if ('failure' in target) return { outcome: outcomeOf(pass, item, { failure: target.failure }) };
-  const { repository, spec, path } = target;
+  const { repository, spec, path, unsupported } = target;
   if (spec.suspend) return { outcome: outcomeOf(pass, item, { repository, suspended: true }) };
   const draft = pass.drafts.get(spec.datastore);
   const writer = pass.writers.get(spec.datastore);
@@ -84,7 +85,7 @@ function locate(pass: Pass, key: ObjectKey): Ground | { readonly outcome: ItemOu
     const failure: Failure = { reason: 'RepositoryNotReady', message, terminal: false };
     return { outcome: outcomeOf(pass, item, { repository, failure }) };
   }
-  return { item, repository, spec, path, draft, writer };
+  return { item, repository, spec, path, draft, writer, unsupported };
 }
 
 /** Whether an item may keep the path that it holds: it asks for it still, or cannot be judged now. */
@@ -141,7 +142,9 @@ async function resolveAll(
         maxSize: roomFor(pass, ground, committed),
         interval,
       };
-      const attempt = blockedBy(pass, key, ground) ?? (await contents.resolve(wanted, signal));
+      const blocked = blockedBy(pass, key, ground);
+      if (blocked !== undefined) contents.forget(key);
+      const attempt = blocked ?? (await contents.resolve(wanted, signal));
       resolved.push({ ...ground, key, attempt: namedBound(attempt, ground, wanted.maxSize) });
     }
   };
@@ -149,9 +152,9 @@ async function resolveAll(
   return resolved;
 }
 
-/** An item that waits for another's path fetches nothing. */
+/** An item that waits for another's path fetches nothing, nor does one that asks for what this version cannot do. */
 function blockedBy(pass: Pass, key: ObjectKey, ground: Ground): Attempt | undefined {
-  const failure = conflict(pass, key, ground);
+  const failure = conflict(pass, key, ground) ?? ground.unsupported;
   return failure && { content: undefined, failure, sourceFailure: undefined, fetching: false };
 }
 

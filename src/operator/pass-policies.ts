@@ -53,10 +53,15 @@ function ownFailure({ spec }: Policy): Failure | undefined {
   return undefined;
 }
 
+/** Trouble of a VM that keeps the rules of its policies from taking effect. */
+export function spoils(failure: Failure | undefined): boolean {
+  return failure?.reason === 'StoreUnavailable' || failure?.reason === 'TooManyRules';
+}
+
 function publishingFailure(matched: ReadonlySet<ObjectKey>, vms: Outcomes['vms']): Failure | undefined {
   for (const vm of matched) {
     const failure = vms.get(vm)?.failure;
-    if (failure?.reason === 'StoreUnavailable' || failure?.reason === 'TooManyRules') {
+    if (failure !== undefined && spoils(failure)) {
       return { ...failure, message: `GuestVM ${vm}: ${failure.message}` };
     }
   }

@@ -1,7 +1,6 @@
 import type { ObjectKey } from '../core/names.ts';
 import { type Failure, failureOf, type ItemOutcome, type Outcome } from '../core/outcome.ts';
 import { asGuestStoreError } from '../lib/errors.ts';
-import { pause } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import type { Snapshot, StoreWriter } from '../store/types.ts';
 import { createAddresses } from './addresses.ts';
@@ -11,10 +10,10 @@ import { createChanges, type Dirty } from './dirty.ts';
 import { createDraft, type Draft } from './draft.ts';
 import { createExpiries } from './expiries.ts';
 import { frozenWorld } from './frozen-world.ts';
-import { createLedger, type Ledger } from './ledger.ts';
+import { type Claim, createLedger, type Ledger } from './ledger.ts';
 import { noOutcomes, type Outcomes, type Pass } from './pass.ts';
 import { passItems } from './pass-items.ts';
-import { passPolicies } from './pass-policies.ts';
+import { passPolicies, spoils } from './pass-policies.ts';
 import { passRepositories } from './pass-repositories.ts';
 import { passVms } from './pass-vms.ts';
 import { createPaths } from './paths.ts';
@@ -89,21 +88,28 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   async function run(signal: AbortSignal): Promise<void> {
+    let retry: NodeJS.Timeout | undefined;
     try {
       for (let failures = 0; !signal.aborted; ) {
         await window.next(signal);
         if (signal.aborted) break;
+        clearTimeout(retry);
         const published = await pass(signal);
         failures = published ? 0 : failures + 1;
         if (changes.size === 0 || !published) rest();
         if (published) continue;
-        await pause(Math.min(firstRetry * 2 ** (failures - 1), lastRetry), signal);
-        window.touch();
+        // What changes meanwhile does not wait for it: another datastore may be well.
+        retry = setTimeout(window.touch, Math.min(firstRetry * 2 ** (failures - 1), lastRetry));
       }
     } finally {
+      clearTimeout(retry);
       rest();
       expiries.clear();
     }
+  }
+
+  function holdsRepository(repository: ObjectKey): boolean {
+    return [...writers.values()].some(({ snapshot }) => snapshot.repositories.has(repository));
   }
 
   function rest(): void {
@@ -111,7 +117,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     for (const resolve of waiting.splice(0)) resolve();
   }
 
-  /** One pass over all that changed. False when a datastore could not be written: what changed stays changed. */
+  /**
+   * One pass over all that changed. False when a datastore could not be written, or its plain trees lag behind: what
+   * changed stays changed.
+   */
   async function pass(signal: AbortSignal): Promise<boolean> {
     const dirty = changes.take();
     try {
@@ -146,22 +155,54 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const end = ends(snapshotsOf(writers), failures);
     record(outcomes.repositories, dirty.repositories, repositories, (key, outcome) => {
       const name = work.world.repositories.get(key)?.spec.datastore ?? '';
-      return end(name, outcome, outcomes.repositories.get(key), drafts.get(name)?.change.repositories.has(key));
+      const lagging = outcome.failure ?? treeFailure(writers.get(name));
+      const changed = drafts.get(name)?.change.repositories.has(key);
+      return end(name, { ...outcome, failure: lagging }, outcomes.repositories.get(key), changed, holdsRepository(key));
     });
     record(outcomes.items, [...dirty.items, ...items.keys()], items, (key, outcome) => {
       const claim = ledger.claimOf(key);
       const changed = claim && drafts.get(claim.datastore)?.change.entries.get(claim.repository)?.has(claim.path);
+      const failure = outcome.failure ?? (claim && blockedFailure(writers.get(claim.datastore), claim));
       const name = claim?.datastore ?? work.world.repositories.get(outcome.repository ?? '')?.spec.datastore ?? '';
-      return end(name, outcome, outcomes.items.get(key), changed);
+      return end(name, { ...outcome, failure }, outcomes.items.get(key), changed, claim !== undefined);
     });
+    // What keeps a VM from being programmed is its policies' trouble too, and so is that it is over.
+    const troubled = () => [...dirty.vms, ...vms.keys()].filter((key) => spoils(outcomes.vms.get(key)?.failure));
+    const spoiled = troubled();
     record(outcomes.vms, [...dirty.vms, ...vms.keys()], vms, (key, outcome) => {
       const [name = [...writers.keys()][0] ?? ''] = ledger.datastoresOf(key);
-      return end(name, outcome, outcomes.vms.get(key), drafts.get(name)?.change.vms.has(key));
+      return end(
+        name,
+        outcome,
+        outcomes.vms.get(key),
+        drafts.get(name)?.change.vms.has(key),
+        ledger.datastoresOf(key).length > 0,
+      );
     });
-    recordPolicies(work.world, dirty);
+    const concerned = new Set([...spoiled, ...troubled()]);
+    recordPolicies(work.world, dirty, [...concerned].flatMap(selected.policiesOf));
     tell(dirty, items.keys(), vms.keys(), drafts.values());
     if (failures.size > 0) changes.restore(dirty);
-    return failures.size === 0;
+    return failures.size === 0 && !trailing();
+  }
+
+  /** Whether a plain tree lags behind; who says so in status is looked at again with the next try. */
+  function trailing(): boolean {
+    let trails = false;
+    for (const writer of writers.values()) {
+      const { snapshot, blocked, treeTrouble } = writer;
+      if (blocked.size === 0 && treeTrouble === undefined) continue;
+      trails = true;
+      for (const [repository, paths] of blocked) {
+        for (const path of paths.keys()) {
+          const entry = snapshot.find(repository, path);
+          if (entry !== undefined) changes.add('ContentItem', entry.claim);
+        }
+      }
+      if (treeTrouble === undefined) continue;
+      for (const key of snapshot.repositories.keys()) changes.add('GuestStoreRepository', key);
+    }
+    return trails;
   }
 
   /** Makes one datastore's draft its next revision; returns why that failed. Throws `Superseded`. */
@@ -174,7 +215,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     signal: AbortSignal,
   ): Promise<Failure | undefined> {
     const writer = writers.get(name);
-    if (writer === undefined || base === undefined || draft.empty) return undefined;
+    if (writer === undefined || base === undefined) return undefined;
+    // Without a change it only lets the plain trees catch up.
+    const trails = writer.blocked.size > 0 || writer.treeTrouble !== undefined;
+    if (draft.empty && !trails) return undefined;
     try {
       await withdrawForeign(writer, draft, base, items);
       const commit = await writer.publish(draft.change, { kind: 'observed', summary: summaryOf(draft) }, signal);
@@ -197,8 +241,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
   }
 
-  function recordPolicies({ policies, clusterPolicies }: World, dirty: Dirty): void {
-    const changed = selected.takeChanged();
+  function recordPolicies(
+    { policies, clusterPolicies }: World,
+    dirty: Dirty,
+    concerned: ReturnType<Selected['policiesOf']>,
+  ): void {
+    const changed = [...selected.takeChanged(), ...concerned];
     for (const [kind, all, known] of [
       ['VMAccessPolicy', policies, outcomes.policies],
       ['ClusterVMAccessPolicy', clusterPolicies, outcomes.clusterPolicies],
@@ -209,7 +257,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
       record(known, keys, fresh, (key, outcome) => {
         const before = known.get(key);
         const own = touched.has(key) || before?.seq === undefined;
-        if (outcome.failure !== undefined) return outcome;
+        const policy = all.get(key);
+        if (outcome.failure !== undefined || (policy !== undefined && applied.of(policy) === undefined)) return outcome;
         if (!own) return { ...outcome, seq: before.seq, inherited: before.inherited };
         const vms = [...selected.vmsOf(kind, key)].flatMap((vm) => outcomes.vms.get(vm) ?? []);
         const seq = vms.reduce((latest, vm) => Math.max(latest, vm.seq ?? 0), 0);
@@ -245,8 +294,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const entry = claim && writers.get(claim.datastore)?.snapshot.find(claim.repository, claim.path);
       return entry?.claim === item && entry.state !== 'retired';
     },
-    holdsRepository: (repository) =>
-      [...writers.values()].some(({ snapshot }) => snapshot.repositories.has(repository)),
+    holdsRepository,
     revisionOf: (repository) => revisions.get(repository),
     touch,
     run,
@@ -273,9 +321,25 @@ async function withdrawForeign(
       const outcome = items.get(wanted.claim);
       if (outcome === undefined) continue;
       const served = before?.state === 'stored' ? outcome.served : undefined;
-      items.set(wanted.claim, { ...outcome, served, failure: { reason: 'ForeignFile', message, terminal: false } });
+      items.set(wanted.claim, { ...outcome, served, failure: obstacleOf(message) });
     }
   }
+}
+
+/** Guests are served, people who look into the plain tree are not yet. */
+function blockedFailure(writer: StoreWriter | undefined, { repository, path }: Claim): Failure | undefined {
+  const message = writer?.blocked.get(repository)?.get(path);
+  return message === undefined ? undefined : obstacleOf(message);
+}
+
+/** What the store says of a place in the plain tree: that somebody's file lies there, or that the file system failed. */
+function obstacleOf(message: string): Failure {
+  const reason = message.startsWith('datastore: ') ? 'StoreUnavailable' : 'ForeignFile';
+  return { reason, message, terminal: false };
+}
+
+function treeFailure(writer: StoreWriter | undefined): Failure | undefined {
+  return writer?.treeTrouble && failureOf(asGuestStoreError(writer.treeTrouble, 'StoreUnavailable'));
 }
 
 /** How an outcome ends: with the revision since which it is so, or with the datastore's failure. */
@@ -285,9 +349,12 @@ function ends(published: ReadonlyMap<string, Snapshot>, failures: ReadonlyMap<st
     outcome: One,
     before: Outcome | undefined,
     changed: boolean | undefined,
+    /** Whether the datastore holds anything of it. */
+    there: boolean,
   ): One => {
     const failure = outcome.failure ?? failures.get(datastore);
     if (failure !== undefined || outcome.fetching === true) return { ...outcome, failure, seq: undefined };
+    if (outcome.suspended && !there) return { ...outcome, seq: undefined };
     const latest = published.get(datastore)?.seq ?? 0;
     if (changed === true) return { ...outcome, seq: latest, inherited: false };
     return { ...outcome, seq: before?.seq ?? latest, inherited: before?.inherited ?? true };

@@ -4,6 +4,7 @@ import { parseDuration } from '../core/duration.ts';
 import type { ObjectKey } from '../core/names.ts';
 import { errnoOf } from '../lib/errors.ts';
 import { pause } from '../lib/lifecycle.ts';
+import { importRevision } from '../sources/import-file.ts';
 import type { Outcomes } from './pass.ts';
 import type { World } from './types.ts';
 
@@ -13,6 +14,9 @@ const perFile = 1;
 /** Milliseconds after which an item whose source failed is tried again, doubling. */
 const firstRetry = 5_000;
 const lastRetry = 300_000;
+/** The same for what is near: looking costs little, and whoever mended it is watching. */
+const lastLocalRetry = 30_000;
+const local: ReadonlySet<string> = new Set(['StoreUnavailable', 'ForeignFile', 'QuotaExceeded']);
 
 /**
  * Looks again at items whose source tells nobody that it changed: import files by their attributes, Secrets (which may
@@ -29,7 +33,7 @@ export async function runRechecks(
   const due = new Map<ObjectKey, number>();
   const retries = new Map<ObjectKey, { readonly at: number; readonly wait: number }>();
   let files = 0;
-  while (await pause(Math.max(rounds, files * perFile), signal)) {
+  do {
     const now = performance.now();
     files = 0;
     for (const [key, { metadata, spec }] of world.items) {
@@ -37,8 +41,11 @@ export async function runRechecks(
       const folder = importFolders.get(metadata.namespace) ?? importFolders.get('');
       if (file !== undefined && folder !== undefined) {
         files += 1;
-        const signature = await signatureOf(join(folder, file.path));
-        if (seen.has(key) && seen.get(key) !== signature) touch(key);
+        const { signature, revision } = await lookAt(join(folder, file.path));
+        const known = outcomes.items.get(key)?.sourceRevision;
+        // Seen for the first time it may have changed since it was read.
+        const changed = seen.has(key) ? seen.get(key) !== signature : known !== undefined && known !== revision;
+        if (changed) touch(key);
         seen.set(key, signature);
       }
       if (secretKeyRef !== undefined) {
@@ -51,7 +58,7 @@ export async function runRechecks(
     }
     for (const known of [seen, due, retries])
       for (const key of known.keys()) if (!world.items.has(key)) known.delete(key);
-  }
+  } while (await pause(Math.max(rounds, files * perFile), signal));
 
   function retry(key: ObjectKey, now: number): void {
     const failure = outcomes.items.get(key)?.failure;
@@ -63,18 +70,23 @@ export async function runRechecks(
     const known = retries.get(key);
     if (known === undefined) retries.set(key, { at: now + firstRetry, wait: firstRetry });
     else if (known.at <= now) {
-      const wait = Math.min(known.wait * 2, lastRetry);
+      const near = local.has(failure.reason) || world.items.get(key)?.spec.source.file !== undefined;
+      const wait = Math.min(known.wait * 2, near ? lastLocalRetry : lastRetry);
       retries.set(key, { at: now + wait, wait });
       touch(key);
     }
   }
 }
 
-async function signatureOf(path: string): Promise<string> {
+/** What changes with any write, and the source revision that reading it would give. */
+async function lookAt(path: string): Promise<{ readonly signature: string; readonly revision: string | undefined }> {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+    return {
+      signature: `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`,
+      revision: importRevision({ ino, size, mtimeNs }),
+    };
   } catch (error) {
-    return errnoOf(error) ?? 'unreadable';
+    return { signature: errnoOf(error) ?? 'unreadable', revision: undefined };
   }
 }

@@ -55,6 +55,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   const waiters: (() => void)[] = [];
   let woken = Promise.withResolvers<void>();
   let vmsTouched = true;
+  let hostsKnown = false;
 
   function touch(kind: DeclaredKind, key: ObjectKey): void {
     due.set(`${kind} ${key}`, { kind, key, since: undefined, notBefore: 0 });
@@ -92,6 +93,8 @@ export function createReporter(options: ReporterOptions): Reporter {
   }
 
   async function writeHosts(signal: AbortSignal): Promise<void> {
+    if (!hostsKnown) for (const [name, status] of sink.hostStatuses()) hosts.set(name, status);
+    hostsKnown = true;
     const vms = new Map<string, number>();
     for (const { spec } of world.vms.values()) {
       if (spec.host !== undefined) vms.set(spec.host, (vms.get(spec.host) ?? 0) + 1);

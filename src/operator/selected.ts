@@ -6,9 +6,21 @@ export interface Selected {
   /** Records the policies of a VM. */
   set(vm: ObjectKey, policies: readonly Policy[]): void;
   forget(vm: ObjectKey): void;
+  policiesOf(vm: ObjectKey): readonly PolicyKey[];
   vmsOf(kind: Policy['kind'], policy: ObjectKey): ReadonlySet<ObjectKey>;
   /** Policies whose set of VMs changed since this was last asked. */
-  takeChanged(): readonly { readonly kind: Policy['kind']; readonly key: ObjectKey }[];
+  takeChanged(): readonly PolicyKey[];
+}
+
+interface PolicyKey {
+  readonly kind: Policy['kind'];
+  readonly key: ObjectKey;
+}
+
+/** From `kind namespace/name`. */
+function policyKey(name: string): PolicyKey {
+  const [kind, key] = name.split(' ');
+  return { kind: kind === 'ClusterVMAccessPolicy' ? kind : 'VMAccessPolicy', key: key ?? '' };
 }
 
 export function createSelected(): Selected {
@@ -35,13 +47,11 @@ export function createSelected(): Selected {
     set: (vm, policies) => replace(vm, new Set(policies.map(({ kind, metadata }) => nameOf(kind, keyOf(metadata))))),
     forget: (vm) => replace(vm, new Set()),
     vmsOf: (kind, policy) => vmsOf.get(nameOf(kind, policy)) ?? new Set(),
+    policiesOf: (vm) => [...(policiesOf.get(vm) ?? [])].map(policyKey),
     takeChanged: () => {
       const names = [...changed];
       changed.clear();
-      return names.map((name) => {
-        const [kind, key] = name.split(' ');
-        return { kind: kind === 'ClusterVMAccessPolicy' ? kind : 'VMAccessPolicy', key: key ?? '' };
-      });
+      return names.map(policyKey);
     },
   };
 }

@@ -57,7 +57,7 @@ export function createRulesOfVms(world: World, applied: AppliedPolicies): RulesO
 }
 
 function inOrder(policies: ReadonlyMap<ObjectKey, Policy>, applied: AppliedPolicies): Policy[] {
-  return [...policies].toSorted(([a], [b]) => compareKeys(a, b)).map(([, policy]) => applied.of(policy));
+  return [...policies].toSorted(([a], [b]) => compareKeys(a, b)).flatMap(([, policy]) => applied.of(policy) ?? []);
 }
 
 /** Whether a policy is in force for a VM. One that is on its way out is not. */

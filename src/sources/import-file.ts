@@ -32,10 +32,15 @@ export async function openImport(folder: string, path: string, signal: AbortSign
   const { handle, identity } = await openInside(folder, path, where);
   await handle.close();
   return {
-    sourceRevision: `${identity.mtimeNs}-${identity.size}-${identity.ino}`,
+    sourceRevision: importRevision(identity),
     size: Number(identity.size),
     bytes: readSame(folder, path, where, identity, signal),
   };
+}
+
+/** Tells one state of a file from another without reading it. */
+export function importRevision({ mtimeNs, size, ino }: Pick<Identity, 'mtimeNs' | 'size' | 'ino'>): string {
+  return `${mtimeNs}-${size}-${ino}`;
 }
 
 async function* readSame(
