@@ -221,7 +221,7 @@ async function readyz(url: string): Promise<true | undefined> {
 }
 
 /** A kubeconfig file with one user, known by a token. */
-function kubeconfigOf(url: string, caFile: string, token: string): string {
+export function kubeconfigOf(url: string, caFile: string, token: string): string {
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',

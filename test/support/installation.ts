@@ -1,0 +1,88 @@
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually } from './eventually.ts';
+import {
+  type ApiServer,
+  type AuditEntry,
+  auditLog,
+  kubeconfigOf,
+  kubectl,
+  startApiServer,
+} from './kubernetes/api-server.ts';
+import { type Program, startProgram } from './programs.ts';
+
+const manifests = fileURLToPath(new URL('../../manifests', import.meta.url));
+const serviceAccount = 'gueststore-operator';
+const systemNamespace = 'gueststore-system';
+
+/** GuestStore in a cluster of the test's own: installed as the README says, its programs started by the test. */
+export interface Installation extends AsyncDisposable {
+  readonly server: ApiServer;
+  /** All of it lies below. */
+  readonly folder: string;
+  readonly datastore: string;
+  readonly imports: string;
+  /** kubectl as an administrator: what it printed. */
+  kubectl(args: readonly string[], input?: string): Promise<string>;
+  /** The operator as its Deployment would run it: as its service account, with the shipped roles and nothing more. */
+  startOperator(): Promise<Program>;
+  /** The daemon of one host. */
+  startDaemon(host: string): Promise<Program>;
+  /** Where a VM of a host is met. */
+  socket(host: string, namespace: string, vm: string): string;
+  /** Folder of `gstored.log` of a host. */
+  logs(host: string): string;
+  /** What the operator asked of the API server so far to change something, oldest first. */
+  operatorWrites(): Promise<readonly AuditEntry[]>;
+}
+
+/** Starts an API server of its own (about 5 s) and installs `manifests/` there. No program of ours runs yet. */
+export async function createInstallation(): Promise<Installation> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'gs-')));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const [datastore, imports] = [join(folder, 'datastore'), join(folder, 'imports')];
+  for (const one of [datastore, imports]) await mkdir(one);
+  const server = stack.use(await startApiServer({ controllers: true }));
+  // Last in, first out: programs end before their server and folder go.
+  const programs = stack.use(new AsyncDisposableStack());
+
+  const admin = (args: readonly string[], input?: string) => kubectl(server, args, input);
+  await admin(['apply', '-k', manifests]);
+  await admin(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+  const token = await eventually(() =>
+    admin(['create', 'token', serviceAccount, '--namespace', systemNamespace, '--duration=1h']),
+  );
+  const kubeconfig = join(folder, 'operator.kubeconfig');
+  await writeFile(kubeconfig, kubeconfigOf(server.url, server.caFile, token.trim()), { mode: 0o600 });
+
+  const runDir = (host: string) => join(folder, host);
+  const logs = (host: string) => join(folder, `${host}-log`);
+  const start = async (args: readonly string[]) => programs.use(await startProgram(args));
+  const kept = stack.move();
+  return {
+    server,
+    folder,
+    datastore,
+    imports,
+    kubectl: admin,
+    startOperator: () =>
+      start(['operator', '--datastore', `default=${datastore}`, '--import-dir', imports, '--kubeconfig', kubeconfig]),
+    startDaemon: async (host) => {
+      const places = ['--datastore', `default=${datastore}`, '--run-dir', runDir(host), '--log-dir', logs(host)];
+      const daemon = await start(['daemon', '--host', host, ...places]);
+      await daemon.says('daemon ready');
+      return daemon;
+    },
+    socket: (host, namespace, vm) => join(runDir(host), namespace, `${vm}.vsock_1024`),
+    logs,
+    operatorWrites: async () => {
+      const user = `system:serviceaccount:${systemNamespace}:${serviceAccount}`;
+      const reads = ['get', 'list', 'watch'];
+      return (await auditLog(server)).filter((entry) => entry.user.username === user && !reads.includes(entry.verb));
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
