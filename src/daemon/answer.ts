@@ -2,7 +2,7 @@ import type { Entry, RetiredEntry, StoredEntry } from '../core/catalog.ts';
 import { type ContentPath, resolveRequestPath } from '../core/content-path.ts';
 import type { Digest } from '../core/digest.ts';
 import type { ObjectKey } from '../core/names.ts';
-import type { RuleSet } from '../core/settings.ts';
+import type { RuleSet, VmRow } from '../core/settings.ts';
 import { GuestStoreError } from '../lib/errors.ts';
 import type { Decision } from '../rules/compile.ts';
 import type { Snapshot } from '../store/types.ts';
@@ -66,7 +66,10 @@ export function answerRequest(
   requested: string,
   grounds: Grounds,
 ): Answer {
-  const path = canonicalPath(requested);
+  const row = snapshot?.vm(vm);
+  // What is a key of a catalog was parsed when the catalog was read, which spares most requests from being parsed again.
+  const known = findAsAsked(snapshot, row, requested);
+  const path = known === undefined ? canonicalPath(requested) : (requested as ContentPath);
   if (typeof path !== 'string') return path;
   const unavailable = (reason: Unavailable, decision?: Decision): Answer => ({
     kind: 'unavailable',
@@ -76,7 +79,6 @@ export function answerRequest(
   });
 
   if (snapshot === undefined) return unavailable('NoRevision');
-  const row = snapshot.vm(vm);
   if (row === undefined || row.host !== grounds.host) return unavailable('UnknownVM');
   if (beyondUs(snapshot.commit) || beyondUs(row)) return unavailable('NotUnderstood');
   if (!row.enabled) return unavailable('AccessDisabled');
@@ -92,12 +94,17 @@ export function answerRequest(
   if (typeof decision === 'string') return unavailable(decision);
   if (decision.effect === 'deny') return { kind: 'denied', path, decision };
 
-  const entry = snapshot.find(row.repository, path);
+  const entry = known ?? snapshot.find(row.repository, path);
   if (entry === undefined) {
     return repository.authoritative ? { kind: 'not-found', path, decision } : unavailable('NotAuthoritative', decision);
   }
   if (beyondUs(entry)) return unavailable('NotUnderstood', decision);
   return answerEntry(entry, path, decision, grounds.now);
+}
+
+function findAsAsked(snapshot: Snapshot | undefined, row: VmRow | undefined, requested: string): Entry | undefined {
+  if (snapshot === undefined || row === undefined || row.repository === null) return undefined;
+  return snapshot.find(row.repository, requested as ContentPath);
 }
 
 function answerEntry(entry: Entry, path: ContentPath, decision: Decision, now: number): Answer {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Digest } from '../core/digest.ts';
 import { errnoOf, GuestStoreError, messageOf } from '../lib/errors.ts';
@@ -30,7 +30,7 @@ export interface ContentInFile {
   readonly handle: FileHandle;
   readonly size: number;
   /** True while nobody wrote to the open file: asked again before the last bytes leave. */
-  unchanged(): Promise<boolean>;
+  unchanged(): boolean;
 }
 
 /** Contents that were found wrong, by digest: what the acknowledgement says until they are found right. */
@@ -96,14 +96,14 @@ export function createContents(budget: number): Contents {
   /** Opens, compares, hashes if it must. Small content comes back whole; of large content only that it is right. */
   async function verify(blob: BlobAt): Promise<ContentInMemory | 'verified'> {
     await using handle = await openBlob(blob.file);
-    const identity = await identityOf(handle);
+    const identity = identityOf(handle);
     const verdict = verdicts.get(blob.digest);
     if (verdict?.identity === identity) {
       if (!verdict.right) throw mismatch(blob, 'its bytes are not those of its digest');
       if (blob.size > pieceSize) return 'verified';
     }
     const { digest, size, bytes } = await hashFile(handle, blob.size);
-    const right = digest === blob.digest && size === blob.size && (await identityOf(handle)) === identity;
+    const right = digest === blob.digest && size === blob.size && identityOf(handle) === identity;
     judge(blob.digest, identity, right);
     if (!right)
       throw mismatch(blob, `${size} bytes with digest ${digest} lie there, ${blob.size} bytes were published`);
@@ -113,26 +113,26 @@ export function createContents(budget: number): Contents {
     return content;
   }
 
+  /** Large content that was found right before, opened once; undefined when it must be looked at first. */
+  async function openKnown(blob: BlobAt): Promise<ContentInFile | undefined> {
+    if (blob.size <= pieceSize || verdicts.get(blob.digest)?.right !== true) return undefined;
+    const handle = await openBlob(blob.file);
+    if (verdicts.get(blob.digest)?.identity !== identityOf(handle)) {
+      await handle.close();
+      return undefined;
+    }
+    const written = writtenOf(handle);
+    return { kind: 'file', handle, size: blob.size, unchanged: () => writtenOf(handle) === written };
+  }
+
   async function openVerified(blob: BlobAt): Promise<ContentInMemory | ContentInFile> {
+    const known = await openKnown(blob);
+    if (known !== undefined) return known;
     const verified = await once(opening, blob.file, () => verify(blob));
     if (verified !== 'verified') return verified;
-    const handle = await openBlob(blob.file);
-    try {
-      const identity = await identityOf(handle);
-      const written = await writtenOf(handle);
-      // Replaced between the two looks: whatever it is now has not been verified.
-      if (verdicts.get(blob.digest)?.identity !== identity)
-        throw mismatch(blob, 'the file was replaced while it was opened');
-      return {
-        kind: 'file',
-        handle,
-        size: blob.size,
-        unchanged: async () => (await writtenOf(handle)) === written,
-      };
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
+    const opened = await openKnown(blob);
+    if (opened === undefined) throw mismatch(blob, 'the file was replaced while it was opened');
+    return opened;
   }
 
   async function openContent(blob: BlobAt): Promise<ContentInMemory | ContentInFile> {
@@ -188,20 +188,20 @@ function once<T>(running: Map<string, Promise<T>>, key: string, work: () => Prom
 /** A blob is a plain file: anything else in its place is not followed, and never waited for. */
 async function openBlob(file: string): Promise<FileHandle> {
   const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  if ((await handle.stat()).isFile()) return handle;
+  if (fstatSync(handle.fd).isFile()) return handle;
   await handle.close();
   throw new GuestStoreError('StoreCorrupt', `${file} is not a regular file`);
 }
 
-/** Changes whenever a file is replaced or written to. */
-async function identityOf(handle: FileHandle): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await handle.stat({ bigint: true });
+/** Changes whenever a file is replaced or written to. Of an open file, so nothing is waited for. */
+function identityOf({ fd }: FileHandle): string {
+  const { dev, ino, size, mtimeNs, ctimeNs } = fstatSync(fd, { bigint: true });
   return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }
 
 /** Changes when a file is written to; other than its identity not when it is removed, which takes nothing from who reads. */
-async function writtenOf(handle: FileHandle): Promise<string> {
-  const { size, mtimeNs } = await handle.stat({ bigint: true });
+function writtenOf({ fd }: FileHandle): string {
+  const { size, mtimeNs } = fstatSync(fd, { bigint: true });
   return `${size}:${mtimeNs}`;
 }
 

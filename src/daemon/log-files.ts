@@ -24,8 +24,8 @@ export const logFileLimits: LogFileLimits = {
 };
 
 export interface LogFiles {
-  /** `line` ends with a line feed. Returns at once; the line is on its way to the file within the flush interval. */
-  append(file: string, line: string): void;
+  /** `line` ends with a line feed. Returns at once; the line is on its way to each of the files within the flush interval. */
+  append(line: string, ...files: readonly string[]): void;
   /** Lines that a full or failing disk has cost. */
   readonly dropped: number;
   /** Resolves when all that was appended lies in its file. */
@@ -33,13 +33,21 @@ export interface LogFiles {
   close(): Promise<void>;
 }
 
-/** Bytes: room for a few lines, taken from Node's pool. */
-const firstBuffer = 2048;
+/** Bytes. Small, since each of thousands of files may have one; the same few are used again and again, and stay warm. */
+const chunkSize = 4096;
+const spareChunks = 256;
 
-/** Lines of one file that wait: as bytes, since thousands of strings that live half a second are what a collector dreads. */
+/** Bytes of one file that are worth a write of their own before the interval is over. */
+const enough = 256 * 1024;
+
+/** Lines of one file that wait: as bytes, since thousands of strings that live for a second are what a collector dreads. */
 interface PendingLines {
-  bytes: Buffer;
+  readonly full: { readonly chunk: Buffer; readonly length: number }[];
+  last: Buffer;
+  /** Of `last`. */
   length: number;
+  /** Of all. */
+  total: number;
   lines: number;
 }
 
@@ -53,7 +61,9 @@ interface OpenFile {
  * that is lost and, with undefined, that lines reach their files again.
  */
 export function createLogFiles(limits: LogFileLimits, onTrouble: (error: unknown) => void): LogFiles {
-  let pending = new Map<string, PendingLines>();
+  const pending = new Map<string, PendingLines>();
+  /** Files that are about to be written because of what they hold. */
+  const full = new Set<string>();
   let pendingBytes = 0;
   let dropped = 0;
   let troubled = false;
@@ -61,21 +71,29 @@ export function createLogFiles(limits: LogFileLimits, onTrouble: (error: unknown
   let flushing: Promise<void> = Promise.resolve();
   /** Least recently written first. */
   const open = new Map<string, OpenFile>();
+  const spare: Buffer[] = [];
 
   async function flush(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    const files = pending;
-    pending = new Map();
-    pendingBytes = 0;
-    for (const [file, lines] of files) await write(file, lines);
+    for (const file of [...pending.keys()]) await flushFile(file);
   }
 
-  async function write(file: string, { bytes, length, lines }: PendingLines): Promise<void> {
+  async function flushFile(file: string): Promise<void> {
+    const lines = pending.get(file);
+    if (lines === undefined) return;
+    pending.delete(file);
+    pendingBytes -= lines.total;
+    await write(file, lines);
+  }
+
+  async function write(file: string, { full, last, length, total, lines }: PendingLines): Promise<void> {
+    const chunks = [...full, { chunk: last, length }];
     try {
-      const target = await fileFor(file, length);
-      await writeWhole(target.handle, bytes, length);
-      target.size += length;
+      const target = await fileFor(file, total);
+      const bytes = chunks.map(({ chunk, length }) => chunk.subarray(0, length));
+      await writeWhole(target.handle, bytes, total);
+      target.size += total;
       if (troubled) onTrouble(undefined);
       troubled = false;
     } catch (error) {
@@ -83,7 +101,31 @@ export function createLogFiles(limits: LogFileLimits, onTrouble: (error: unknown
       if (!troubled) onTrouble(error);
       troubled = true;
       await release(file);
+    } finally {
+      for (const { chunk } of chunks) if (chunk.length === chunkSize && spare.length < spareChunks) spare.push(chunk);
     }
+  }
+
+  /** Where `size` bytes of a file may be put, already counted as there. */
+  function placeFor(file: string, size: number): PendingLines {
+    let lines = pending.get(file);
+    if (lines === undefined) {
+      lines = { full: [], last: chunkFor(size), length: 0, total: 0, lines: 0 };
+      pending.set(file, lines);
+    } else if (lines.length + size > lines.last.length) {
+      lines.full.push({ chunk: lines.last, length: lines.length });
+      lines.last = chunkFor(size);
+      lines.length = 0;
+    }
+    lines.length += size;
+    lines.total += size;
+    lines.lines += 1;
+    pendingBytes += size;
+    return lines;
+  }
+
+  function chunkFor(size: number): Buffer {
+    return (size <= chunkSize ? spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(Math.max(size, chunkSize));
   }
 
   async function fileFor(file: string, more: number): Promise<OpenFile> {
@@ -108,49 +150,50 @@ export function createLogFiles(limits: LogFileLimits, onTrouble: (error: unknown
     await known?.handle.close();
   }
 
-  const flushAfterRunning = () => {
-    flushing = flushing.then(flush);
+  /** One write at a time, so that lines keep their order. */
+  const inTurn = (work: () => Promise<void>) => {
+    flushing = flushing.then(work);
     return flushing;
   };
 
+  function flushFull(file: string): void {
+    if (full.has(file)) return;
+    full.add(file);
+    void inTurn(async () => {
+      full.delete(file);
+      await flushFile(file);
+    });
+  }
+
   return {
-    append(file, line) {
+    append(line, ...files) {
       if (pendingBytes > limits.maxPending) {
-        dropped += 1;
+        dropped += files.length;
         return;
       }
-      let lines = pending.get(file);
-      if (lines === undefined) {
-        lines = { bytes: Buffer.allocUnsafe(firstBuffer), length: 0, lines: 0 };
-        pending.set(file, lines);
+      const size = Buffer.byteLength(line);
+      for (const file of files) {
+        const place = placeFor(file, size);
+        place.last.write(line, place.length - size);
+        if (place.total > enough) flushFull(file);
       }
-      // A character of a line takes at most three bytes of UTF-8.
-      if (lines.length + line.length * 3 > lines.bytes.length) grow(lines, line.length * 3);
-      const written = lines.bytes.write(line, lines.length);
-      lines.length += written;
-      lines.lines += 1;
-      pendingBytes += written;
-      timer ??= setTimeout(flushAfterRunning, limits.flushInterval).unref();
+      timer ??= setTimeout(() => inTurn(flush), limits.flushInterval).unref();
     },
     get dropped() {
       return dropped;
     },
-    flush: flushAfterRunning,
+    flush: () => inTurn(flush),
     async close() {
-      await flushAfterRunning();
+      await inTurn(flush);
       for (const file of [...open.keys()]) await release(file);
     },
   };
 }
 
-function grow(lines: PendingLines, more: number): void {
-  const larger = Buffer.allocUnsafe(Math.max(2 * lines.bytes.length, lines.length + more));
-  lines.bytes.copy(larger, 0, 0, lines.length);
-  lines.bytes = larger;
-}
-
-async function writeWhole(handle: FileHandle, bytes: Buffer, length: number): Promise<void> {
-  for (let at = 0; at < length; ) at += (await handle.write(bytes, at, length - at)).bytesWritten;
+async function writeWhole(handle: FileHandle, chunks: readonly Buffer[], total: number): Promise<void> {
+  const { bytesWritten } = await handle.writev(chunks);
+  // A disk that fills up takes a part; trying the rest brings out why.
+  if (bytesWritten < total) await handle.appendFile(Buffer.concat(chunks).subarray(bytesWritten));
 }
 
 async function openLog(file: string): Promise<OpenFile> {

@@ -5,11 +5,12 @@ import { pieceSize } from './contents.ts';
 import type { Asked, Door, Reply, ReplyEnd, ReplyFile, Service, Transport, TransportLimits } from './transport.ts';
 
 /**
- * Buffers for downloads. A few large ones halve the trips to Node's file threads; a download that finds none free goes on
- * with a small one of its own, so readers that take nothing hold little, however many they are. Bytes, and counts.
+ * Buffers for downloads. A few large ones save a third of the time, which trips to Node's file threads cost; a download
+ * that finds none free goes on with a small one of its own, so readers that take nothing hold little, however many they
+ * are. Bytes, and counts.
  */
-const largePieceSize = 1024 * 1024;
-const largePieces = 8;
+const largePieceSize = 4 * 1024 * 1024;
+const largePieces = 4;
 const sparePieces = 8;
 
 /** What connections of all doors share. */
@@ -234,7 +235,7 @@ class Connection {
       while (this.sent < size) {
         const count = await readAt(file.handle.fd, piece, Math.min(piece.length, size - this.sent), this.sent);
         const last = this.sent + count >= size;
-        if (count === 0 || (last && !(await file.unchanged()))) return this.end('failed');
+        if (count === 0 || (last && !file.unchanged())) return this.end('failed');
         if (this.over) return;
         await this.write(count === piece.length ? piece : piece.subarray(0, count));
         this.sent += count;
@@ -282,6 +283,9 @@ class Connection {
     shared.reading.delete(this);
     room.connections -= 1;
     this.reply?.over({ result, bytes: result === 'sent' ? this.reply.length : this.sent });
+    // Node's handle of a closed socket, and all that hangs on it, lives until the next full collection.
+    this.reply = undefined;
+    this.head = undefined;
     if (room.current === this) {
       room.current = undefined;
       room.waiting.shift()?.takeTurn();

@@ -47,7 +47,7 @@ export function createRequestLog(folder: string, limits: LogFileLimits, log: Log
   });
   const everyone = join(folder, 'gstored.log');
   const fileOf = new Map<ObjectKey, string>();
-  const parts: LineParts = { decisions: new WeakMap(), second: Number.NaN, time: '' };
+  const parts: LineParts = { middles: new WeakMap(), second: Number.NaN, time: '' };
 
   function vmFile(key: ObjectKey): string {
     let file = fileOf.get(key);
@@ -61,8 +61,8 @@ export function createRequestLog(folder: string, limits: LogFileLimits, log: Log
   return {
     write(record) {
       const line = lineOf(record, now(), parts);
-      files.append(everyone, line);
-      if (record.vm !== undefined) files.append(vmFile(record.vm), line);
+      if (record.vm === undefined) files.append(line, everyone);
+      else files.append(line, everyone, vmFile(record.vm));
     },
     get dropped() {
       return files.dropped;
@@ -74,22 +74,71 @@ export function createRequestLog(folder: string, limits: LogFileLimits, log: Log
 
 /** What many lines have in common. */
 interface LineParts {
-  /** Decisions are made once for each rule, by the rules room. */
-  readonly decisions: WeakMap<Decision, string>;
+  /** Decisions are made once for each rule, by the rules room; then by path. */
+  readonly middles: WeakMap<Decision, Map<string, Middle>>;
   second: number;
   time: string;
 }
 
+/** All of a line but its time, VM and duration, and the record that it was made for. */
+interface Middle {
+  readonly record: RequestRecord;
+  readonly text: string;
+}
+
+/** Paths of one rule whose lines are remembered. */
+const maxMiddles = 256;
+
 function lineOf(record: RequestRecord, milliseconds: number, parts: LineParts): string {
-  const { vm, path, decision, store, digest, reason } = record;
+  const vm = record.vm === undefined ? 'null' : `"${record.vm}"`;
+  const duration = Math.round(record.duration * 1000) / 1000;
+  return `{"level":"info","time":"${timeOf(milliseconds, parts)}","vm":${vm},${middleOf(record, parts)}${duration},"msg":"request"}\n`;
+}
+
+function middleOf(record: RequestRecord, { middles }: LineParts): string {
+  const { decision, path } = record;
+  if (decision === undefined || path === undefined) return formMiddle(record);
+  let ofDecision = middles.get(decision);
+  if (ofDecision === undefined || ofDecision.size >= maxMiddles) {
+    ofDecision = new Map();
+    middles.set(decision, ofDecision);
+  }
+  const known = ofDecision.get(path);
+  if (known !== undefined && sayTheSame(known.record, record)) return known.text;
+  const text = formMiddle(record);
+  ofDecision.set(path, { record, text });
+  return text;
+}
+
+/** Of two records with one path and decision. */
+function sayTheSame(a: RequestRecord, b: RequestRecord): boolean {
   return (
-    `{"level":"info","time":"${timeOf(milliseconds, parts)}","vm":${vm === undefined ? 'null' : `"${vm}"`},` +
-    `"path":${path === undefined ? 'null' : jsonOfGuestText(path)},${decisionOf(decision, parts)},` +
-    `"store":${store === undefined ? 'null' : JSON.stringify(store)},"revision":${record.revision ?? 'null'},` +
-    `"digest":${digest === undefined ? 'null' : `"${digest}"`},"status":${record.status},` +
-    `"reason":${reason === undefined ? 'null' : JSON.stringify(reason)},"result":"${record.result}",` +
-    `"bytes":${record.bytes},"duration":${Math.round(record.duration * 1000) / 1000},"msg":"request"}\n`
+    a.revision === b.revision &&
+    a.digest === b.digest &&
+    a.status === b.status &&
+    a.bytes === b.bytes &&
+    a.result === b.result &&
+    a.reason === b.reason &&
+    a.store === b.store
   );
+}
+
+function formMiddle(record: RequestRecord): string {
+  const rule = record.decision?.rule;
+  const fields = {
+    path: record.path === undefined ? null : escapeGuestText(record.path),
+    decision: record.decision?.effect ?? null,
+    rule: rule?.pattern ?? null,
+    policy: rule === undefined ? null : `${rule.policy.kind}/${keyOf(rule.policy)}#${rule.index}`,
+    store: record.store ?? null,
+    revision: record.revision ?? null,
+    digest: record.digest ?? null,
+    status: record.status,
+    reason: record.reason ?? null,
+    result: record.result,
+    bytes: record.bytes,
+  };
+  return `${JSON.stringify(fields).slice(1, -1)},"duration":`;
 }
 
 /** RFC 3339 in UTC with milliseconds. */
@@ -101,23 +150,6 @@ function timeOf(milliseconds: number, parts: LineParts): string {
   }
   const rest = Math.floor(milliseconds - second * 1000);
   return `${parts.time}${rest < 100 ? (rest < 10 ? '00' : '0') : ''}${rest}Z`;
-}
-
-function decisionOf(decision: Decision | undefined, parts: LineParts): string {
-  if (decision === undefined) return '"decision":null,"rule":null,"policy":null';
-  let text = parts.decisions.get(decision);
-  if (text === undefined) {
-    const { effect, rule } = decision;
-    const policy = rule === undefined ? null : `${rule.policy.kind}/${keyOf(rule.policy)}#${rule.index}`;
-    text = JSON.stringify({ decision: effect, rule: rule?.pattern ?? null, policy }).slice(1, -1);
-    parts.decisions.set(decision, text);
-  }
-  return text;
-}
-
-/** Most paths are plain ASCII, which needs no more than quotes. */
-function jsonOfGuestText(text: string): string {
-  return /^[ !#-[\]-~]*$/.test(text) ? `"${text}"` : JSON.stringify(escapeGuestText(text));
 }
 
 /**

@@ -31,7 +31,7 @@ export interface Reply {
 export interface ReplyFile {
   readonly handle: FileHandle;
   /** Asked before the last piece leaves: false ends the stream short, so that no guest takes a mix for the whole. */
-  unchanged(): Promise<boolean>;
+  unchanged(): boolean;
 }
 
 /**
