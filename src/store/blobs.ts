@@ -51,7 +51,12 @@ export function createBlobs(layout: Layout, trusted: Iterable<Digest>): Blobs {
     const first = await pieces.next();
     const head = first.done === true ? new Uint8Array() : first.value;
     if (head.length < piece) return putSmall(head, limits);
-    return await putLarge(head, pieces, limits, signal);
+    try {
+      return await putLarge(head, pieces, limits, signal);
+    } finally {
+      // When the writing failed the source still has its file or connection open.
+      await pieces.return(undefined);
+    }
   }
 
   function putSmall(bytes: Uint8Array, limits: Limits): Blob | Promise<Blob> {

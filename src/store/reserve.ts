@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { errnoOf, GuestStoreError } from '../lib/errors.ts';
 import type { Layout } from './layout.ts';
@@ -7,6 +7,8 @@ import type { Layout } from './layout.ts';
 const mebibyte = 1024 * 1024;
 /** Bytes: the reserve grows in steps, so that it is not rewritten with every VM. */
 const step = 256 * 1024;
+/** Bytes left free when the file system is full, so that daemons can still acknowledge what was published. */
+const slack = 128 * 1024;
 
 /**
  * Space that is taken beforehand, so that a change of settings (a revocation above all) and the status that says so still
@@ -20,11 +22,12 @@ export interface Reserve {
 }
 
 export function createReserve(layout: Layout): Reserve {
+  let wanted = 0;
   let held = statSync(layout.reserve, { throwIfNoEntry: false })?.size ?? 0;
 
   return {
     hold(settings) {
-      const wanted = Math.ceil((mebibyte + 2 * settings) / step) * step;
+      wanted = Math.ceil((mebibyte + 2 * settings) / step) * step;
       if (held < wanted) held = grow(layout.reserve, held, wanted);
     },
     async spend(task) {
@@ -35,7 +38,12 @@ export function createReserve(layout: Layout): Reserve {
       }
       await rm(layout.reserve, { force: true });
       held = 0;
-      return await task();
+      try {
+        return await task();
+      } finally {
+        // At once, or content would take what is left of it.
+        held = grow(layout.reserve, 0, wanted);
+      }
     },
   };
 }
@@ -46,8 +54,14 @@ function grow(path: string, from: number, to: number): number {
   try {
     const file = openSync(path, 'a', 0o600);
     try {
-      for (const block = randomBytes(mebibyte); length < to; )
-        length += writeSync(file, block, 0, Math.min(mebibyte, to - length));
+      try {
+        for (const block = randomBytes(mebibyte); length < to; )
+          length += writeSync(file, block, 0, Math.min(mebibyte, to - length));
+      } catch (thrown) {
+        length = Math.max(0, length - slack);
+        ftruncateSync(file, length);
+        throw thrown;
+      }
       fsyncSync(file);
     } finally {
       closeSync(file);
