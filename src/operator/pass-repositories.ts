@@ -9,11 +9,16 @@ export function passRepositories(pass: Pass, keys: Iterable<ObjectKey>): Map<Obj
   // What is gone first, since it frees its root; roots seen first in one pass go by namespace/name.
   const gone = (key: ObjectKey) => declared(pass.world.repositories.get(key)) === undefined;
   const [removed, kept] = [[...keys].filter(gone), [...keys].filter((key) => !gone(key))];
-  for (const key of [...removed, ...kept.toSorted()]) {
-    const outcome = passRepository(pass, key);
-    if (outcome !== undefined) outcomes.set(key, outcome);
+  for (let left: readonly ObjectKey[] = [...removed, ...kept.toSorted()]; ; ) {
+    for (const key of left) {
+      const outcome = passRepository(pass, key);
+      if (outcome !== undefined) outcomes.set(key, outcome);
+    }
+    // Who came later in this round may have left the root that another asked for.
+    const waiting = left.filter((key) => outcomes.get(key)?.failure?.reason === 'RootConflict');
+    if (waiting.length === 0 || waiting.length === left.length) return outcomes;
+    left = waiting;
   }
-  return outcomes;
 }
 
 function passRepository(pass: Pass, key: ObjectKey): RepositoryOutcome | undefined {

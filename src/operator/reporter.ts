@@ -56,6 +56,8 @@ export function createReporter(options: ReporterOptions): Reporter {
   let woken = Promise.withResolvers<void>();
   let vmsTouched = true;
   let hostsKnown = false;
+  /** Why status was last not kept. */
+  let unkept: string | undefined;
 
   function touch(kind: DeclaredKind, key: ObjectKey): void {
     due.set(`${kind} ${key}`, { kind, key, since: undefined, notBefore: 0 });
@@ -68,16 +70,26 @@ export function createReporter(options: ReporterOptions): Reporter {
       woken = Promise.withResolvers();
       await refreshHosts(signal);
       await writeDue(signal);
-      if (due.size === 0) {
-        await sink.flush();
-        for (const resolve of waiters.splice(0)) resolve();
-      }
+      await flush(signal);
+      if (due.size === 0) for (const resolve of waiters.splice(0)) resolve();
       const wait = due.size > 0 ? watchful : relaxed;
       // New work wakes at once; what only waits for hosts is looked at again in a moment.
       await Promise.race([woken.promise, pause(wait, signal)]);
     }
-    await sink.flush();
+    await flush(signal);
     for (const resolve of waiters.splice(0)) resolve();
+  }
+
+  /** What cannot be kept is shown all the same, and stays due: it ends no work and nobody's waiting. */
+  async function flush(signal: AbortSignal): Promise<void> {
+    try {
+      await sink.flush();
+      unkept = undefined;
+    } catch (thrown) {
+      const error = asGuestStoreError(thrown, 'StoreUnavailable');
+      if (error.message !== unkept) log.error({ code: error.code, err: error }, 'status not kept');
+      unkept = signal.aborted ? undefined : error.message;
+    }
   }
 
   async function refreshHosts(signal: AbortSignal): Promise<void> {
