@@ -1,4 +1,3 @@
-import type { ContentPath } from './content-path.ts';
 import type { Digest } from './digest.ts';
 import type { ObjectKey } from './names.ts';
 
@@ -52,6 +51,3 @@ export interface RepositoryRow {
   /** Digest of what this repository would serve; changes exactly when its catalog does. Set by the store. */
   readonly critical?: readonly string[];
 }
-
-/** Finds the entry of a path in one repository at one revision. */
-export type FindEntry = (path: ContentPath) => Entry | undefined;
