@@ -48,6 +48,6 @@ export interface RepositoryRow {
   readonly plainTree: 'Publish' | 'None';
   /** False: a path without an entry is trouble (503), because the repository does not know its whole tree yet. */
   readonly authoritative: boolean;
-  /** Digest of what this repository would serve; changes exactly when its catalog does. Set by the store. */
+  /** Extensions that a reader must understand to serve from this repository. */
   readonly critical?: readonly string[];
 }
