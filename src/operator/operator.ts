@@ -70,7 +70,8 @@ export function createOperator(options: OperatorOptions, signal: AbortSignal): O
       const { outcomes } = publisher;
       const touch = (item: string) => publisher.touch('ContentItem', item);
       const forget = world.onChange((kind, key) => publisher.touch(kind, key));
-      const rechecks = runRechecks(world, outcomes, options.importFolders, touch, both);
+      const tell = (item: string) => reporter.touch('ContentItem', item);
+      const rechecks = runRechecks(world, outcomes, options.importFolders, touch, tell, both);
       const running = [publisher.run(both), reporter.run(both), rechecks];
       try {
         await Promise.race(running);

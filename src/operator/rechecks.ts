@@ -27,6 +27,8 @@ export async function runRechecks(
   outcomes: Outcomes,
   importFolders: ReadonlyMap<string, string>,
   touch: (item: ObjectKey) => void,
+  /** Its status may say more now, of a transfer under way. */
+  tell: (item: ObjectKey) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const seen = new Map<ObjectKey, string>();
@@ -54,6 +56,7 @@ export async function runRechecks(
         if ((due.get(key) ?? Number.POSITIVE_INFINITY) <= now) touch(key);
         if ((due.get(key) ?? 0) <= now) due.set(key, now + parseDuration(interval));
       }
+      if (outcomes.items.get(key)?.fetching === true) tell(key);
       retry(key, now);
     }
     for (const known of [seen, due, retries])

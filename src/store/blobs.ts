@@ -168,9 +168,13 @@ function modeOf(limits: Limits): number {
   return limits.sensitive === true ? 0o600 : 0o644;
 }
 
+/** The message never tells the digest of what is refused: it may be somebody else's secret. */
 function confirm(found: Digest, { expected }: Limits): void {
   if (expected === undefined || expected === found) return;
-  throw new GuestStoreError('DigestMismatch', `expected ${expected}, received ${found}; nothing was kept`);
+  throw new GuestStoreError(
+    'DigestMismatch',
+    `the source gave bytes of another digest than the expected ${expected}; nothing was kept. Correct spec.digest, or the source`,
+  );
 }
 
 /** Runs a step that ends with `temporary` moved away; on any other way out it is removed. */

@@ -98,7 +98,12 @@ describe('what cannot be had', () => {
       'SourceNotFound',
       /fleet\/none/,
     ],
-    ['bytes of another digest', { digest: digestOf('other') }, 'DigestMismatch', /expected sha256:/],
+    [
+      'bytes of another digest',
+      { digest: digestOf('other') },
+      'DigestMismatch',
+      /another digest than the expected sha256:/,
+    ],
     [
       'a source of a later version',
       { source: { git: { url: 'https://example.org/a.git', path: 'a' } } },
