@@ -11,7 +11,7 @@ import { type BenchRow, median } from './row.ts';
 /** Milliseconds, G22. */
 const budget = 1_500;
 const program = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const crds = fileURLToPath(new URL('../crds', import.meta.url));
+const manifests = fileURLToPath(new URL('../manifests', import.meta.url));
 
 /**
  * How long after `kubectl apply` of a policy returned its new rules decide at a VM's socket: operator and daemon are
@@ -42,7 +42,7 @@ async function measure(
   rounds: number,
 ): Promise<number[]> {
   const start = (...args: string[]) => processes.push(spawn(process.execPath, [program, ...args], { stdio: 'ignore' }));
-  await kubectl(server, ['apply', '-f', crds]);
+  await kubectl(server, ['apply', '-k', manifests]);
   await kubectl(server, ['wait', '--for=condition=Established', 'crd', '--all']);
   const datastore = join(folder, 'datastore');
   mkdirSync(datastore);
