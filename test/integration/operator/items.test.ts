@@ -3,18 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { conditionOf } from '../../../src/core/conditions.ts';
 import { eventually } from '../../support/eventually.ts';
-import {
-  type Fleet,
-  fleetHost,
-  item,
-  namespace,
-  policy,
-  repository,
-  resource,
-  startFleet,
-  vm,
-  yaml,
-} from '../../support/fleet.ts';
+import { type Fleet, startFleet } from '../../support/fleet.ts';
+import { fleetHost, item, namespace, policy, repository, resource, vm, yaml } from '../../support/manifests.ts';
 import { digestOf } from '../../support/memory-store.ts';
 import { listing } from '../../support/store.ts';
 

@@ -2,7 +2,8 @@ import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
-import { createFleet, item, policy, repository, startFleet, vm, yaml } from '../../support/fleet.ts';
+import { createFleet, startFleet } from '../../support/fleet.ts';
+import { item, policy, repository, vm, yaml } from '../../support/manifests.ts';
 
 const ground = { 'ground.yaml': yaml(repository(), vm('web')) };
 

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { conditionOf } from '../../../src/core/conditions.ts';
 import { eventually } from '../../support/eventually.ts';
-import { item, policy, repository, startFleet, vm, yaml } from '../../support/fleet.ts';
+import { startFleet } from '../../support/fleet.ts';
 import { testFolder } from '../../support/folder.ts';
+import { item, policy, repository, vm, yaml } from '../../support/manifests.ts';
 import { plainFiles } from '../../support/store.ts';
 
 const content = { 'content.yaml': yaml(item('a', '/a', 'a'), vm('web', { repositoryRef: { name: 'main' } })) };

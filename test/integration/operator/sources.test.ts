@@ -1,9 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { conditionOf } from '../../../src/core/conditions.ts';
 import { eventually } from '../../support/eventually.ts';
-import { type Fleet, item, repository, startFleet, vm, yaml } from '../../support/fleet.ts';
+import { type Fleet, startFleet } from '../../support/fleet.ts';
 import { testFolder } from '../../support/folder.ts';
 import { type HttpServer, patternOf, startHttpServer } from '../../support/http-server.ts';
+import { item, repository, vm, yaml } from '../../support/manifests.ts';
 import { digestOf } from '../../support/memory-store.ts';
 
 const ground = (spec: object = {}) => ({ 'ground.yaml': yaml(repository('main', { ...spec }), vm('web')) });

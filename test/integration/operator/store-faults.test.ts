@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { conditionOf } from '../../../src/core/conditions.ts';
 import { eventually } from '../../support/eventually.ts';
-import { createFleet, item, policy, repository, startFleet, vm, yaml } from '../../support/fleet.ts';
+import { createFleet, startFleet } from '../../support/fleet.ts';
 import { testFolder } from '../../support/folder.ts';
+import { item, policy, repository, vm, yaml } from '../../support/manifests.ts';
 import { mountSmall } from '../../support/store.ts';
 
 const ground = { 'ground.yaml': yaml(repository(), vm('web')), 'a.yaml': yaml(item('a', '/a', 'a')) };

@@ -3,17 +3,8 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { conditionOf } from '../../../src/core/conditions.ts';
-import {
-  createFleet,
-  item,
-  namespace,
-  policy,
-  repository,
-  resource,
-  startFleet,
-  vm,
-  yaml,
-} from '../../support/fleet.ts';
+import { createFleet, startFleet } from '../../support/fleet.ts';
+import { item, namespace, policy, repository, resource, vm, yaml } from '../../support/manifests.ts';
 
 const content = { 'content.yaml': yaml(item('a', '/a', 'a'), item('b', '/b', 'b')) };
 const ground = { 'ground.yaml': yaml(repository()), ...content };

@@ -1,0 +1,28 @@
+import type { ContentItem, GuestStoreRepository, GuestVM } from '../../src/api/resources.generated.ts';
+import { judge } from './judge.ts';
+import { item, repository, type resource, vm } from './manifests.ts';
+
+type Spec = Readonly<Record<string, unknown>>;
+
+/** Objects as they come out of validation, defaults filled in. */
+export function repositoryOf(name: string, spec: Spec = {}, namespace = 'fleet'): GuestStoreRepository {
+  return valid(repository(name, spec, { namespace }), 'GuestStoreRepository');
+}
+
+export function itemOf(spec: Spec = {}, namespace = 'fleet'): ContentItem {
+  return valid(item('motd', '/motd', 'text', spec, { namespace }), 'ContentItem');
+}
+
+export function vmOf(name: string, spec: Spec = {}, namespace = 'fleet'): GuestVM {
+  return valid(vm(name, spec, { namespace }), 'GuestVM');
+}
+
+type Made = ReturnType<typeof resource>;
+type Of = { ContentItem: ContentItem; GuestStoreRepository: GuestStoreRepository; GuestVM: GuestVM };
+
+function valid<Kind extends keyof Of>(object: Made, kind: Kind): Of[Kind] {
+  const { resources, faults } = judge(JSON.stringify(object));
+  const found = resources.find((one): one is Of[Kind] & (typeof resources)[number] => one.kind === kind);
+  if (found === undefined) throw new Error(`no valid ${kind}: ${JSON.stringify(faults)}`);
+  return found;
+}
