@@ -22,9 +22,9 @@ import { type Helper, identityOf, type ManifestObject, readObjects } from './man
 import { type Documents, openShelf } from './shelf.ts';
 import type { HostStatus, ObservedKind, StatusSink, World, WrittenStatus } from './types.ts';
 
-/** Milliseconds for which a file must be missing to be gone, between looks at a folder that changes, and for all looks. */
+/** Milliseconds for which a file must be missing to be gone, for which a change must be over, and for all looks. */
 const absence = 100;
-const unrest = 25;
+const unrest = 50;
 const longestUnrest = 5_000;
 
 interface KeptObject {
@@ -119,15 +119,14 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
     );
     const deadline = performance.now() + longestUnrest;
     for (let found = await findManifests(folder); ; ) {
-      for (const file of found.files.values()) {
-        if (signatures.get(file.name) !== file.signature) await load(file, known);
-      }
+      const news = [...found.files.values()].filter(({ name, signature }) => signatures.get(name) !== signature);
       const missing = [...kept.records.keys()].some((name) => !found.files.has(name));
-      if (missing) await delay(absence);
+      if (news.length === 0 && !missing) return found;
+      for (const file of news) await load(file, known);
+      await delay(missing ? absence : unrest);
       const again = await findManifests(folder);
       if (sameFiles(found, again) || performance.now() > deadline) return again;
       found = again;
-      await delay(unrest);
     }
   }
 

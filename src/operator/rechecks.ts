@@ -15,6 +15,7 @@ const perFile = 1;
 const firstRetry = 5_000;
 const lastRetry = 300_000;
 /** The same for what is near: looking costs little, and whoever mended it is watching. */
+const firstLocalRetry = 1_000;
 const lastLocalRetry = 30_000;
 const local: ReadonlySet<string> = new Set(['StoreUnavailable', 'ForeignFile', 'QuotaExceeded']);
 
@@ -71,9 +72,11 @@ export async function runRechecks(
       return;
     }
     const known = retries.get(key);
-    if (known === undefined) retries.set(key, { at: now + firstRetry, wait: firstRetry });
-    else if (known.at <= now) {
-      const near = local.has(failure.reason) || world.items.get(key)?.spec.source.file !== undefined;
+    const near = local.has(failure.reason) || world.items.get(key)?.spec.source.file !== undefined;
+    if (known === undefined) {
+      const wait = near ? firstLocalRetry : firstRetry;
+      retries.set(key, { at: now + wait, wait });
+    } else if (known.at <= now) {
       const wait = Math.min(known.wait * 2, near ? lastLocalRetry : lastRetry);
       retries.set(key, { at: now + wait, wait });
       touch(key);

@@ -55,7 +55,8 @@ export function createReporter(options: ReporterOptions): Reporter {
   const waiters: (() => void)[] = [];
   let woken = Promise.withResolvers<void>();
   let vmsTouched = true;
-  let hostsKnown = false;
+  /** What an earlier run said of hosts: not written again, and no reason to remove any, who may be another operator's. */
+  let earlier: ReadonlyMap<string, WrittenStatus> | undefined;
   /** Why status was last not kept. */
   let unkept: string | undefined;
 
@@ -105,8 +106,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   }
 
   async function writeHosts(signal: AbortSignal): Promise<void> {
-    if (!hostsKnown) for (const [name, status] of sink.hostStatuses()) hosts.set(name, status);
-    hostsKnown = true;
+    earlier ??= new Map(sink.hostStatuses());
     const vms = new Map<string, number>();
     for (const { spec } of world.vms.values()) {
       if (spec.host !== undefined) vms.set(spec.host, (vms.get(spec.host) ?? 0) + 1);
@@ -114,9 +114,12 @@ export function createReporter(options: ReporterOptions): Reporter {
     for (const host of new Set([...reports.hosts(), ...vms.keys()])) {
       const fresh = publisher.datastores.some((name) => reports.views(name).get(host)?.fresh === true);
       const said = reports.acknowledgements(host);
-      const before = hosts.get(host);
+      const before = hosts.get(host) ?? earlier.get(host);
       const status = hostStatus(host, fresh, said, vms.get(host) ?? 0, before?.conditions ?? [], options.now());
-      if (sameRecord(status, before)) continue;
+      if (sameRecord(status, before)) {
+        hosts.set(host, status);
+        continue;
+      }
       await attempt(`GuestStoreHost ${host}`, () => sink.writeHost(host, status, signal), signal);
       hosts.set(host, status);
     }

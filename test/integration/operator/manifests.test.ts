@@ -1,5 +1,6 @@
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
 import { createFleet, startFleet } from '../../support/fleet.ts';
@@ -138,6 +139,23 @@ describe('one change is one revision', () => {
     expect((await fleet.get('web', '/i/2')).status).toBe(403);
   });
 
+  test('also when the files come slowly one by one', async () => {
+    const names = Array.from({ length: 30 }, (_, n) => `${n}`);
+    const file = (n: string, text: string) => ({ [`i${n}.yaml`]: yaml(item(`i${n}`, `/i/${n}`, text)) });
+    const all = (text: string) => Object.assign({}, ...names.map((n) => file(n, text))) as Record<string, string>;
+    const fleet = await startFleet({ files: { ...ground, ...all('one') } });
+    await fleet.gets('web', '/i/29', 'one');
+    const before = await fleet.seq();
+    for (const n of names) {
+      await fleet.write(file(n, 'two'));
+      // Slower than the folder is read, faster than a change is over.
+      await delay(20);
+    }
+    await fleet.gets('web', '/i/29', 'two');
+    await fleet.gets('web', '/i/0', 'two');
+    expect(await fleet.seq()).toBe(before + 1);
+  });
+
   test('of a folder that is swapped by a symbolic link, as a mounted ConfigMap is', async () => {
     const fleet = await createFleet();
     const fill = async (version: string, files: Record<string, string>) => {
@@ -159,6 +177,30 @@ describe('one change is one revision', () => {
     await fleet.gets('web', '/a', 'two');
     expect((await fleet.get('web', '/b')).status).toBe(403);
     expect(await fleet.seq()).toBe(before + 1);
+  });
+
+  test('what is denied with its new content is never seen before, whichever way it goes', async () => {
+    const open = yaml(item('x', '/x', 'open'), policy('p', { deny: ['/none'] }));
+    const closed = yaml(item('x', '/x', 'secret'), policy('p', { deny: ['/x'] }));
+    const fleet = await startFleet({ files: { ...ground, 'x.yaml': open } });
+    await fleet.gets('web', '/x', 'open');
+    const seen = new Set<string>();
+    let going = true;
+    const asking = (async () => {
+      while (going) {
+        const { status, body } = await fleet.get('web', '/x');
+        seen.add(`${status} ${body}`);
+      }
+    })();
+    for (let round = 0; round < 8; round++) {
+      await fleet.write({ 'x.yaml': closed });
+      await fleet.gets('web', '/x', 403);
+      await fleet.write({ 'x.yaml': open });
+      await fleet.gets('web', '/x', 'open');
+    }
+    going = false;
+    await asking;
+    expect(seen).toEqual(new Set(['200 open', '403 ']));
   });
 
   test('a save that writes in place is taken whole', async () => {
