@@ -136,7 +136,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const bases = snapshotsOf(writers);
     const drafts = new Map([...bases].map(([name, snapshot]) => [name, createDraft(snapshot)]));
     const work: Pass = {
-      world: world.frozen?.() ?? frozenWorld(world),
+      world,
       ledger,
       writers,
       drafts,
@@ -236,6 +236,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
       signal.throwIfAborted();
       const error = asGuestStoreError(thrown, 'StoreUnavailable');
       if (error.code === 'Superseded') throw error;
+      // A commit stands although the sync of its folder failed: what is counted must follow it.
+      if (writer.snapshot.seq > base.seq) ledger.apply(name, base, draft.change);
       log.error({ datastore: name, code: error.code, err: error }, 'revision not published');
       return failureOf(error);
     }
