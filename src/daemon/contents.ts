@@ -3,9 +3,7 @@ import { constants, fstatSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Digest } from '../core/digest.ts';
 import { errnoOf, GuestStoreError, messageOf } from '../lib/errors.ts';
-
-/** Bytes: what is read, hashed and sent at a time, and the largest content that is kept in memory. */
-export const pieceSize = 256 * 1024;
+import { createPiece, pieceSize } from './piece.ts';
 
 /** A blob, as the datastore records it and where it lies. */
 export interface BlobAt {
@@ -212,7 +210,7 @@ async function hashFile(
 ): Promise<{ readonly digest: string; readonly size: number; readonly bytes: Buffer | undefined }> {
   const hash = createHash('sha256');
   const small = expected <= pieceSize;
-  const piece = Buffer.allocUnsafe(small ? expected + 1 : pieceSize);
+  const piece = small ? Buffer.allocUnsafe(expected + 1) : createPiece(pieceSize);
   let size = 0;
   while (size <= expected) {
     const { bytesRead } = await handle.read(piece, small ? size : 0, small ? piece.length - size : pieceSize, size);

@@ -1,7 +1,7 @@
 import { read } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { headLimits, printableLine, readRequestHead } from '../wire/request-head.ts';
-import { pieceSize } from './contents.ts';
+import { createPiece, pieceSize } from './piece.ts';
 import type { Asked, Door, Reply, ReplyEnd, ReplyFile, Service, Transport, TransportLimits } from './transport.ts';
 
 /**
@@ -312,9 +312,9 @@ function createPieces(): Pieces {
   let largeInUse = 0;
   return {
     take(wantsLarge) {
-      if (!wantsLarge || largeInUse >= largePieces) return small.pop() ?? Buffer.allocUnsafeSlow(pieceSize);
+      if (!wantsLarge || largeInUse >= largePieces) return small.pop() ?? createPiece(pieceSize);
       largeInUse += 1;
-      return large.pop() ?? Buffer.allocUnsafeSlow(largePieceSize);
+      return large.pop() ?? createPiece(largePieceSize);
     },
     give(piece, length = piece?.length) {
       const isLarge = length === largePieceSize;
