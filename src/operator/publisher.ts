@@ -136,7 +136,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const bases = snapshotsOf(writers);
     const drafts = new Map([...bases].map(([name, snapshot]) => [name, createDraft(snapshot)]));
     const work: Pass = {
-      world,
+      world: world.frozen?.() ?? frozenWorld(world),
       ledger,
       writers,
       drafts,
