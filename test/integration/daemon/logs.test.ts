@@ -118,7 +118,7 @@ test('files are rotated by size, and the oldest go', async () => {
   const file = join(folder, 'deep/a.log');
   const files = createLogFiles({ ...logFileLimits, maxSize: 100, kept: 2 }, () => undefined);
   for (let number = 0; number < 10; number += 1) {
-    files.append(file, `${`line ${number}`.padEnd(39, '.')}\n`);
+    files.append(`${`line ${number}`.padEnd(39, '.')}\n`, file);
     await files.flush();
   }
   await files.close();
@@ -136,7 +136,7 @@ test('a thousand files need few descriptors, and lose nothing', async () => {
   const descriptors = async () => (await readdir('/proc/self/fd')).length;
   const before = await descriptors();
   for (let round = 0; round < 3; round += 1) {
-    for (let file = 0; file < 1000; file += 1) files.append(join(folder, `${file}.log`), `round ${round} é\n`);
+    for (let file = 0; file < 1000; file += 1) files.append(`round ${round} é\n`, join(folder, `${file}.log`));
     await files.flush();
     most = Math.max(most, (await descriptors()) - before);
   }
@@ -153,12 +153,12 @@ test('a log that cannot be written is told once, and again when it can; others g
   const files = createLogFiles(logFileLimits, (error) => told.push(error));
   await writeFile(join(folder, 'blocked'), '');
   for (let round = 0; round < 3; round += 1) {
-    files.append(join(folder, 'blocked/a.log'), 'lost\n');
+    files.append('lost\n', join(folder, 'blocked/a.log'));
     await files.flush();
   }
   expect(told).toMatchObject([{ code: 'ENOTDIR' }]);
   expect(files.dropped).toBe(3);
-  files.append(join(folder, 'b.log'), 'kept\n');
+  files.append('kept\n', join(folder, 'b.log'));
   await files.close();
   expect(told).toHaveLength(2);
   expect(told[1]).toBeUndefined();
