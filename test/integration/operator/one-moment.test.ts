@@ -18,8 +18,8 @@ import { openWriter, pathOf } from '../../support/store.ts';
 test('what changes while a revision is worked out belongs whole to the next', async () => {
   const folder = await testFolder();
   const writer = await openWriter(await testFolder());
-  const write = async (text: string, deny: string) => {
-    const objects = [repository(), vm('web'), item('x', '/x', text), policy('p', { deny: [deny] })];
+  const write = async (text: string, ...deny: string[]) => {
+    const objects = [repository(), vm('web'), item('x', '/x', text), policy('p', { deny })];
     await writeFile(join(folder, '.new'), yaml(...objects));
     await rename(join(folder, '.new'), join(folder, 'all.yaml'));
     await world.scan();
@@ -65,13 +65,13 @@ test('what changes while a revision is worked out belongs whole to the next', as
   const held = Promise.withResolvers<void>();
   gate = held.promise;
   reached = Promise.withResolvers();
-  await write('secret, second edition', '/x');
+  await write('secret, second edition', '/x', '/y');
   await reached.promise;
   // In the middle of a pass the secret is withdrawn and its place opened.
   await write('open', '/none');
   held.resolve();
   await publisher.settled();
-  expect(revisions).toEqual(['secret, denied: /x', 'secret, second edition, denied: /x', 'open, denied: /none']);
+  expect(revisions).toEqual(['secret, denied: /x', 'secret, second edition, denied: /x,/y', 'open, denied: /none']);
   stop.abort();
   await running;
 
