@@ -30,7 +30,7 @@ export async function runDaemon(options: DaemonOptions, log: Log, signal: AbortS
     const reader = await createStoreReader({ folder });
     const gone = await sweepInstances(folder, options.host, new Date());
     if (gone.length > 0)
-      log.info({ store: name, instances: gone }, 'acknowledgements of daemons that are gone were removed');
+      log.info({ datastore: name, instances: gone }, 'acknowledgements of daemons that are gone were removed');
     readers.defer(() => reader.close());
     stores.set(name, reader);
   }

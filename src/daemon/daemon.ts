@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, realpath, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
+import { heartbeatInterval } from '../core/hosts.ts';
 import type { Log } from '../lib/log.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
 import { createDecider } from '../rules/decision-cache.ts';
@@ -29,7 +30,7 @@ export interface DaemonLimits extends TransportLimits {
 export const daemonLimits: DaemonLimits = {
   ...transportLimits,
   cacheSize: 64 * 1024 * 1024,
-  heartbeat: 5_000,
+  heartbeat: heartbeatInterval,
   logs: logFileLimits,
 };
 
@@ -160,7 +161,7 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
         unheard.delete(name);
       } catch (error) {
         // Told once: it is tried again with each heartbeat.
-        if (!unheard.has(name)) log.warn({ store: name, err: error }, 'acknowledgement cannot be written');
+        if (!unheard.has(name)) log.warn({ datastore: name, err: error }, 'acknowledgement cannot be written');
         unheard.add(name);
       }
     }
@@ -180,7 +181,7 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
 
   for (const [name, reader] of stores) {
     reader.onChange((snapshot) => {
-      log.info({ store: name, seq: snapshot.seq }, 'revision loaded');
+      log.info({ datastore: name, seq: snapshot.seq }, 'revision loaded');
       void settle();
     });
   }
@@ -205,7 +206,7 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
     await transport.close();
     for (const [name, reader] of stores) {
       await reader.withdraw(host, identity.instance).catch((error: unknown) => {
-        log.warn({ store: name, err: error }, 'acknowledgement cannot be withdrawn');
+        log.warn({ datastore: name, err: error }, 'acknowledgement cannot be withdrawn');
       });
     }
     await requestLog.close();

@@ -15,7 +15,7 @@ export interface RequestRecord {
   readonly path: string | undefined;
   readonly decision: Decision | undefined;
   /** Name of the datastore. */
-  readonly store: string | undefined;
+  readonly datastore: string | undefined;
   /** Seq of the revision that was served from. */
   readonly revision: number | undefined;
   readonly digest: Digest | undefined;
@@ -119,7 +119,7 @@ function sayTheSame(a: RequestRecord, b: RequestRecord): boolean {
     a.bytes === b.bytes &&
     a.result === b.result &&
     a.reason === b.reason &&
-    a.store === b.store
+    a.datastore === b.datastore
   );
 }
 
@@ -130,7 +130,7 @@ function formMiddle(record: RequestRecord): string {
     decision: record.decision?.effect ?? null,
     rule: rule?.pattern ?? null,
     policy: rule === undefined ? null : `${rule.policy.kind}/${keyOf(rule.policy)}#${rule.index}`,
-    store: record.store ?? null,
+    datastore: record.datastore ?? null,
     revision: record.revision ?? null,
     digest: record.digest ?? null,
     status: record.status,

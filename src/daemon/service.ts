@@ -132,7 +132,7 @@ export function createServices(parts: ServiceParts): (address: Address) => Servi
         vm: exchange.tenant?.vm,
         path: pathOf(answer) ?? exchange.asked,
         decision: answer === undefined || answer.kind === 'bad' ? undefined : answer.decision,
-        store: exchange.tenant?.store,
+        datastore: exchange.tenant?.store,
         revision: exchange.snapshot?.seq,
         digest: digestOf(answer),
         status,

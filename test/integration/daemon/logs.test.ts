@@ -51,7 +51,7 @@ test('each request has a line in gstored.log and in its VM’s vmware.log', asyn
     decision: 'grant',
     rule: '/small',
     policy: 'VMAccessPolicy/fleet/policy#0',
-    store: 'default',
+    datastore: 'default',
     revision: 1,
     digest: digestOf('small'),
     status: 200,
