@@ -1,7 +1,7 @@
 import type { GuestStoreRepository } from '../api/resources.generated.ts';
 import type { ObjectKey } from './names.ts';
 import type { Failure } from './outcome.ts';
-import { type Labels, selects } from './selector.ts';
+import { type Labels, labelsOfNamespace, selects } from './selector.ts';
 
 /** A repository that an object may refer to, or why it may not. */
 export type Referred =
@@ -66,7 +66,9 @@ function allows(
   const allow = repository.spec.allow?.[who];
   if (allow?.from === 'All') return true;
   return (
-    allow?.from === 'Selector' && allow.selector !== undefined && selects(allow.selector, namespaces.get(from) ?? {})
+    allow?.from === 'Selector' &&
+    allow.selector !== undefined &&
+    selects(allow.selector, labelsOfNamespace(namespaces, from))
   );
 }
 

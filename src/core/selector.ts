@@ -34,6 +34,11 @@ export function selects(selector: Selector, labels: Labels, name?: string): bool
   );
 }
 
+/** Labels of a namespace, among them the one that Kubernetes gives to each: in a folder of manifests nobody need declare it. */
+export function labelsOfNamespace(namespaces: ReadonlyMap<string, Labels>, name: string): Labels {
+  return { ...namespaces.get(name), 'kubernetes.io/metadata.name': name };
+}
+
 function checkRequirement({ key, operator, values = [] }: Requirement): void {
   const wanted = {
     In: 'at least one value',

@@ -2,7 +2,7 @@ import type { ClusterVMAccessPolicy, GuestVM, VMAccessPolicy } from '../api/reso
 import type { Digest } from '../core/digest.ts';
 import { compareKeys, keyOf, type ObjectKey } from '../core/names.ts';
 import { type Failure, failureOf } from '../core/outcome.ts';
-import { selects } from '../core/selector.ts';
+import { labelsOfNamespace, selects } from '../core/selector.ts';
 import type { RuleSet } from '../core/settings.ts';
 import { asGuestStoreError } from '../lib/errors.ts';
 import { compileRuleSet } from '../rules/compile.ts';
@@ -65,7 +65,7 @@ export function selectsVm(policy: Policy, vm: GuestVM, world: World): boolean {
   if (policy.metadata.deletionTimestamp !== undefined) return false;
   const { namespace, name, labels } = vm.metadata;
   if (policy.kind === 'ClusterVMAccessPolicy') {
-    if (!selects(policy.spec.namespaceSelector, world.namespaces.get(namespace) ?? {})) return false;
+    if (!selects(policy.spec.namespaceSelector, labelsOfNamespace(world.namespaces, namespace))) return false;
   } else if (policy.metadata.namespace !== namespace) return false;
   return selects(policy.spec.vmSelector, labels ?? {}, name);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Selector, selects } from '../../src/core/selector.ts';
+import { labelsOfNamespace, type Selector, selects } from '../../src/core/selector.ts';
 
 const labels = { tier: 'web', zone: 'a', bare: '' };
 
@@ -27,6 +27,13 @@ test.each<{ selector: Selector; selected: boolean; why: string }>([
   { selector: expression('constructor', 'Exists'), selected: false, why: 'what every object inherits is no label' },
 ])('$why', ({ selector, selected }) => {
   expect(selects(selector, labels, 'vm')).toBe(selected);
+});
+
+test.each([
+  { name: 'fleet', labels: { team: 'a', 'kubernetes.io/metadata.name': 'fleet' }, why: 'one that is declared' },
+  { name: 'other', labels: { 'kubernetes.io/metadata.name': 'other' }, why: 'one that nobody declared' },
+])('a namespace bears its name as a label: $why', ({ name, labels: expected }) => {
+  expect(labelsOfNamespace(new Map([['fleet', { team: 'a' }]]), name)).toEqual(expected);
 });
 
 test('names select nothing that has no name', () => {
