@@ -298,21 +298,21 @@ function registerGauges(
     readonly dropped: () => number;
   },
 ): void {
-  metrics.gaugeOf('gueststore_daemon_sockets', 'Sockets that are listened at.', read.sockets);
-  metrics.gaugeOf('gueststore_daemon_connections', 'Connections of guests that are open.', read.connections);
-  metrics.gaugeOf('gueststore_daemon_cache_bytes', 'Content kept in memory.', read.held);
-  metrics.gaugeOf('gueststore_daemon_broken_contents', 'Contents that cannot be served as they lie.', read.troubles);
+  metrics.gaugeOf('gstored_sockets', 'Sockets that are listened at.', read.sockets);
+  metrics.gaugeOf('gstored_connections', 'Connections of guests that are open.', read.connections);
+  metrics.gaugeOf('gstored_cache_bytes', 'Content kept in memory.', read.held);
+  metrics.gaugeOf('gstored_broken_contents', 'Contents that cannot be served as they lie.', read.troubles);
   metrics.gaugeOf(
-    'gueststore_daemon_log_lines_dropped',
+    'gstored_log_lines_dropped',
     'Request log lines lost to a full or failing disk.',
     read.dropped,
   );
   for (const [store, reader] of read.stores) {
     metrics.gaugeOf(
-      'gueststore_daemon_revision',
+      'gstored_revision',
       'Newest revision that was loaded, by datastore.',
       () => reader.current?.seq ?? 0,
-      { store },
+      { datastore: store },
     );
   }
 }

@@ -16,13 +16,13 @@ export interface DaemonMetrics {
 export function createDaemonMetrics(metrics: Metrics): DaemonMetrics {
   const counted = new Map<number, Map<RequestRecord['result'], { count: number }>>();
   let bytes = 0;
-  metrics.counterOf('gueststore_daemon_sent_bytes_total', 'Bytes of content sent to guests.', () => bytes);
+  metrics.counterOf('gstored_sent_bytes_total', 'Bytes of content sent to guests.', () => bytes);
   const lost = metrics.counter(
-    'gueststore_daemon_lost_total',
+    'gstored_lost_total',
     'Connections that ended without a whole request or before its turn, by why.',
   );
   const duration = metrics.histogram(
-    'gueststore_daemon_request_duration_seconds',
+    'gstored_request_duration_seconds',
     'Time from the whole request to the end of its answer.',
     durations,
   );
@@ -33,7 +33,7 @@ export function createDaemonMetrics(metrics: Metrics): DaemonMetrics {
     const counter = { count: 0 };
     ofStatus.set(result, counter);
     metrics.counterOf(
-      'gueststore_daemon_requests_total',
+      'gstored_requests_total',
       'Requests answered, by status and what became of the answer.',
       () => counter.count,
       { status: `${status}`, result },

@@ -134,10 +134,10 @@ test('metrics, health and readiness are served where asked for', async () => {
   const metrics = await get('/metrics');
   expect(metrics.headers.get('content-type')).toContain('version=0.0.4');
   const text = await metrics.text();
-  expect(text).toContain('gueststore_daemon_requests_total{status="200",result="sent"} 1');
-  expect(text).toContain(`gueststore_daemon_revision{store="default"} ${seq}`);
-  expect(text).toContain('gueststore_daemon_sockets 1');
-  expect(text).toContain('gueststore_daemon_request_duration_seconds_count 1');
+  expect(text).toContain('gstored_requests_total{status="200",result="sent"} 1');
+  expect(text).toContain(`gstored_revision{store="default"} ${seq}`);
+  expect(text).toContain('gstored_sockets 1');
+  expect(text).toContain('gstored_request_duration_seconds_count 1');
   expect((await get('/else')).status).toBe(404);
 });
 

@@ -33,7 +33,7 @@ async function startFleet(limits: Partial<DaemonLimits> = {}): Promise<DaemonUnd
   return under;
 }
 
-/** One sample of a metric, e.g. `gueststore_daemon_connections`. */
+/** One sample of a metric, e.g. `gstored_connections`. */
 function sample(under: DaemonUnderTest, series: string): number {
   const line = under.daemon.metrics
     .render()
@@ -61,7 +61,7 @@ async function loggedPaths(under: DaemonUnderTest, vm: string): Promise<string[]
 }
 
 async function allFree(under: DaemonUnderTest): Promise<true | undefined> {
-  return sample(under, 'gueststore_daemon_connections') === 0 && (await openBlobs(under)) === 0 ? true : undefined;
+  return sample(under, 'gstored_connections') === 0 && (await openBlobs(under)) === 0 ? true : undefined;
 }
 
 test('a guest that sends a byte at a time is cut in time, whatever it drips', async () => {
@@ -74,7 +74,7 @@ test('a guest that sends a byte at a time is cut in time, whatever it drips', as
   expect(bytes).toHaveLength(0);
   expect(performance.now() - begun).toBeGreaterThan(390);
   expect(performance.now() - begun).toBeLessThan(2000);
-  expect(sample(under, 'gueststore_daemon_lost_total{why="late"}')).toBe(1);
+  expect(sample(under, 'gstored_lost_total{why="late"}')).toBe(1);
 });
 
 test('a head that drips in within its time is answered', async () => {
@@ -117,7 +117,7 @@ test('a guest that vanishes during a download frees all it held, at once', async
   await guest.received(500_000);
   guest.socket.destroy();
   await eventually(() => allFree(under), 2000);
-  expect(sample(under, 'gueststore_daemon_requests_total{status="200",result="gone"}')).toBe(1);
+  expect(sample(under, 'gstored_requests_total{status="200",result="gone"}')).toBe(1);
   expect((await ask(under.socket('web-7'), bare('/large'))).body.equals(large)).toBe(true);
 });
 
@@ -129,7 +129,7 @@ test('a reader that takes nothing is ended, and only then', async () => {
   const begun = performance.now();
   await eventually(() => allFree(under), 5000);
   expect(performance.now() - begun).toBeGreaterThan(290);
-  expect(sample(under, 'gueststore_daemon_requests_total{status="200",result="stalled"}')).toBe(1);
+  expect(sample(under, 'gstored_requests_total{status="200",result="stalled"}')).toBe(1);
   guest.socket.destroy();
 });
 
@@ -150,7 +150,7 @@ test('a slow reader that makes progress is served to the end', async () => {
 test('a VM’s requests are served one at a time, in order; another VM’s meanwhile', async () => {
   await using under = await startFleet();
   const connections = (count: number) =>
-    eventually(() => (sample(under, 'gueststore_daemon_connections') === count ? true : undefined));
+    eventually(() => (sample(under, 'gstored_connections') === count ? true : undefined));
   const first = await openGuest(under.socket('web-7'));
   first.socket.pause();
   first.socket.write(bare('/large'));
@@ -161,7 +161,7 @@ test('a VM’s requests are served one at a time, in order; another VM’s meanw
   await connections(3);
 
   expect((await ask(under.socket('web-8'), bare('/small'))).status).toBe(200);
-  expect(sample(under, 'gueststore_daemon_requests_total{status="404",result="sent"}')).toBe(0);
+  expect(sample(under, 'gstored_requests_total{status="404",result="sent"}')).toBe(0);
 
   first.socket.resume();
   await Promise.all([first.finished, second, third]);
@@ -175,7 +175,7 @@ test('what is more than may wait is refused at once, and the rest served', async
   first.socket.write(bare('/large'));
   await eventually(async () => ((await openBlobs(under)) === 1 ? true : undefined));
   const waiting = [ask(under.socket('web-7'), bare('/small')), ask(under.socket('web-7'), bare('/small'))];
-  await eventually(() => (sample(under, 'gueststore_daemon_connections') === 3 ? true : undefined));
+  await eventually(() => (sample(under, 'gstored_connections') === 3 ? true : undefined));
 
   const refused = await ask(under.socket('web-7'), bare('/small'));
 
@@ -195,7 +195,7 @@ test('waiting clients that left give way to new ones', async () => {
   const left = await openGuest(under.socket('web-7'));
   left.socket.end(bare('/small'));
   left.socket.destroy();
-  const gone = () => sample(under, 'gueststore_daemon_lost_total{why="gone"}');
+  const gone = () => sample(under, 'gstored_lost_total{why="gone"}');
   // The one that is let in for it waits for the first, which takes nothing yet.
   const answers: Promise<Received>[] = [];
   await eventually(() => {
@@ -244,7 +244,7 @@ test('a stop lets a download end, and cuts one that does not', async () => {
   stuck.socket.write(bare('/large'));
   await eventually(async () => ((await openBlobs(under)) === 2 ? true : undefined));
   await under[Symbol.asyncDispose]();
-  expect(sample(under, 'gueststore_daemon_connections')).toBe(0);
+  expect(sample(under, 'gstored_connections')).toBe(0);
   expect((await slow.finished).bytes.subarray(-large.length).equals(large)).toBe(true);
   stuck.socket.resume();
   expect((await stuck.finished).bytes.length).toBeLessThan(large.length);
