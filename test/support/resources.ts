@@ -1,6 +1,6 @@
-import type { ContentItem, GuestStoreRepository, GuestVM } from '../../src/api/resources.generated.ts';
+import type { ContentItem, GuestStoreRepository, GuestVM, VMAccessPolicy } from '../../src/api/resources.generated.ts';
 import { judge } from './judge.ts';
-import { item, repository, type resource, vm } from './manifests.ts';
+import { item, policy, repository, type resource, vm } from './manifests.ts';
 
 type Spec = Readonly<Record<string, unknown>>;
 
@@ -17,8 +17,17 @@ export function vmOf(name: string, spec: Spec = {}, namespace = 'fleet'): GuestV
   return valid(vm(name, spec, { namespace }), 'GuestVM');
 }
 
+export function policyOf(name: string, rules: Parameters<typeof policy>[1], spec: Spec = {}): VMAccessPolicy {
+  return valid(policy(name, rules, spec), 'VMAccessPolicy');
+}
+
 type Made = ReturnType<typeof resource>;
-type Of = { ContentItem: ContentItem; GuestStoreRepository: GuestStoreRepository; GuestVM: GuestVM };
+type Of = {
+  ContentItem: ContentItem;
+  GuestStoreRepository: GuestStoreRepository;
+  GuestVM: GuestVM;
+  VMAccessPolicy: VMAccessPolicy;
+};
 
 function valid<Kind extends keyof Of>(object: Made, kind: Kind): Of[Kind] {
   const { resources, faults } = judge(JSON.stringify(object));
