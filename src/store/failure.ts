@@ -9,6 +9,7 @@ const waysOut: Readonly<Record<string, string>> = {
   EPERM: 'let the datastore belong to the user that operator and daemons run as',
   ENOENT: 'see that the datastore is mounted and nobody removed its files',
   ENOTDIR: 'see that the datastore is a folder',
+  EEXIST: 'see that the datastore is a folder, and that nothing else has taken its names',
   EIO: 'check the disk and the kernel log',
   ESTALE: 'mount the network file system anew',
   ENAMETOOLONG: 'choose shorter names, or another file system',

@@ -50,6 +50,8 @@ export interface Fleet {
   /** Orderly; resolves to the exit code. */
   stop(): Promise<number>;
   restart(): Promise<void>;
+  /** How `up` ends by itself: its exit code, or what it throws. */
+  ended(): Promise<number>;
   /** `up --once` while nothing runs: its exit code. */
   once(): Promise<number>;
 }
@@ -216,6 +218,12 @@ export async function createFleet(options: FleetOptions = {}): Promise<Fleet> {
       await stop();
       await start();
     },
+    ended: async () => {
+      const code = running?.code ?? Promise.resolve(0);
+      return await code.finally(() => {
+        running = undefined;
+      });
+    },
     once: () => runUp({ ...up, once: true }, ioOf(new AbortController().signal)),
   };
 }
@@ -227,4 +235,4 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   return fleet;
 }
 
-export { fleetHost, item, namespace, policy, repository, resource, vm, yaml } from './manifests.ts';
+export { item, namespace, policy, repository, resource, vm, yaml } from './manifests.ts';

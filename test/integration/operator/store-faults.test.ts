@@ -106,6 +106,31 @@ test('a datastore that vanishes while it is used: guests get errors and never 40
   await fleet.gets('web', '/b', 'b');
 });
 
+test('a datastore that is no folder is an error that says so', async () => {
+  const fleet = await createFleet({ files: ground });
+  await writeFile(fleet.datastore, 'a file');
+  await expect(fleet.once()).rejects.toMatchObject({
+    code: 'StoreUnavailable',
+    message: expect.stringMatching(/(?:EEXIST|ENOTDIR).*folder/),
+  });
+  await rm(fleet.datastore);
+  expect(await fleet.once()).toBe(0);
+});
+
+test('of two that write one datastore the older stops, and says why', async () => {
+  const fleet = await startFleet({ files: ground });
+  await fleet.gets('web', '/a', 'a');
+  const rival = await createFleet({
+    files: { ...ground, 'a.yaml': yaml(item('a', '/a', 'rival')) },
+    datastore: fleet.datastore,
+  });
+  expect(await rival.once()).toBe(0);
+  await fleet.write({ 'a.yaml': yaml(item('a', '/a', 'late')) });
+  await expect(fleet.ended()).rejects.toMatchObject({ code: 'Superseded' });
+  expect(await rival.once()).toBe(0);
+  expect(rival.printed).toMatch(/ContentItem +fleet\/a +True/);
+});
+
 test('a datastore of another installation is refused and left alone', async () => {
   const fleet = await createFleet({ files: ground });
   expect(await fleet.once()).toBe(0);
