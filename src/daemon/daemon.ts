@@ -302,11 +302,7 @@ function registerGauges(
   metrics.gaugeOf('gstored_connections', 'Connections of guests that are open.', read.connections);
   metrics.gaugeOf('gstored_cache_bytes', 'Content kept in memory.', read.held);
   metrics.gaugeOf('gstored_broken_contents', 'Contents that cannot be served as they lie.', read.troubles);
-  metrics.gaugeOf(
-    'gstored_log_lines_dropped',
-    'Request log lines lost to a full or failing disk.',
-    read.dropped,
-  );
+  metrics.gaugeOf('gstored_log_lines_dropped', 'Request log lines lost to a full or failing disk.', read.dropped);
   for (const [store, reader] of read.stores) {
     metrics.gaugeOf(
       'gstored_revision',
