@@ -86,7 +86,7 @@ export function createStatuses(options: StatusesOptions) {
     const refused = view?.fresh === true ? view.refused.get(key) : undefined;
     const facts = vmFacts(outcome, reach, refused);
     const applied = reach.current.length > 0 && refused === undefined && outcome.failure === undefined;
-    const why = refused ?? outcome.failure ?? conditionOf(facts as Condition[], 'Ready');
+    const why = outcome.failure ?? refused ?? conditionOf(facts as Condition[], 'Ready');
     return report(outcome, facts, previous, reach, {
       repository: outcome.repository,
       ruleSet: outcome.ruleSet,
@@ -116,7 +116,7 @@ export function createStatuses(options: StatusesOptions) {
       else if (view.seq < Math.min(seq ?? 0, outcome.seq ?? 0)) seen.behind.push(host);
       else {
         seen.current.push(host);
-        if (failure === undefined) programmed += 1;
+        if (failure === undefined && outcome.failure === undefined) programmed += 1;
       }
     }
     const raw = {
