@@ -5,7 +5,8 @@ import type { ItemOutcome, Outcome, PolicyOutcome, Reason, RepositoryOutcome, Vm
 /**
  * What conditions say of an outcome: the last step of the operator's story, pure. `Ready` means published, and
  * acknowledged by every host with a heartbeat that has a VM of the repository; a host that is away is named elsewhere and
- * stalls nothing. `Reconciling` and `Stalled` stand only while true (kstatus).
+ * stalls nothing. Messages count no hosts: else every status would be written again when one of many comes or goes.
+ * `Reconciling` and `Stalled` stand only while true (kstatus).
  */
 export function readiness(outcome: Outcome, reach: Reach): Fact[] {
   const { failure, seq, suspended } = outcome;
@@ -26,7 +27,7 @@ export function readiness(outcome: Outcome, reach: Reach): Fact[] {
     return inProgress('WaitingForHosts', `Published; not yet served by ${namesOf(reach.behind)}.`);
   }
   return reach.current.length > 0
-    ? [fact('Ready', true, 'Served', `Published and served by ${countOf(reach.current.length, 'host')}.`)]
+    ? [fact('Ready', true, 'Served', 'Published, and served by every live host that it concerns.')]
     : [fact('Ready', true, 'Published', 'Published. No live host has a VM that it concerns.')];
 }
 
@@ -121,14 +122,11 @@ function storedMessage(outcome: ItemOutcome): string {
     : 'The content that this generation asks for is published.';
 }
 
-function servedFact(reach: Reach): Fact {
-  const behind = reach.behind.length > 0;
-  return fact(
-    'Served',
-    !behind,
-    behind ? 'WaitingForHosts' : reach.current.length > 0 ? 'Served' : 'Published',
-    behind ? `Not yet served by ${namesOf(reach.behind)}.` : `Served by ${countOf(reach.current.length, 'live host')}.`,
-  );
+function servedFact({ behind, current }: Reach): Fact {
+  if (behind.length > 0) return fact('Served', false, 'WaitingForHosts', `Not yet served by ${namesOf(behind)}.`);
+  return current.length > 0
+    ? fact('Served', true, 'Served', 'Served by every live host that it concerns.')
+    : fact('Served', true, 'Published', 'No live host has a VM that it concerns.');
 }
 
 function notSupportedFacts(outcome: Outcome): Fact[] {

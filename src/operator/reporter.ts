@@ -100,9 +100,20 @@ export function createReporter(options: ReporterOptions): Reporter {
       for (const [key, { spec }] of world.vms) {
         if (spec.host !== undefined && publisher.outcomes.vms.has(key)) touch('GuestVM', key);
       }
+      for (const key of world.policies.keys()) touch('VMAccessPolicy', key);
+      for (const key of world.clusterPolicies.keys()) touch('ClusterVMAccessPolicy', key);
+      touchUnservedItems();
     }
     if (changed || vmsTouched) await writeHosts(signal);
     vmsTouched = false;
+  }
+
+  /** Items are many: only those that no host served are looked at again, whichever hosts come and go. */
+  function touchUnservedItems(): void {
+    for (const key of publisher.outcomes.items.keys()) {
+      const ready = conditionOf(written.get(`ContentItem ${key}`)?.conditions, 'Ready');
+      if (ready?.reason === 'Published') touch('ContentItem', key);
+    }
   }
 
   async function writeHosts(signal: AbortSignal): Promise<void> {
