@@ -30,6 +30,8 @@ export interface Installation extends AsyncDisposable {
   startOperator(): Promise<Program>;
   /** The daemon of one host. */
   startDaemon(host: string): Promise<Program>;
+  /** Folder of the sockets of a host. */
+  runDir(host: string): string;
   /** Where a VM of a host is met. */
   socket(host: string, namespace: string, vm: string): string;
   /** Folder of `gstored.log` of a host. */
@@ -76,6 +78,7 @@ export async function createInstallation(): Promise<Installation> {
       await daemon.says('daemon ready');
       return daemon;
     },
+    runDir,
     socket: (host, namespace, vm) => join(runDir(host), namespace, `${vm}.vsock_1024`),
     logs,
     operatorWrites: async () => {
