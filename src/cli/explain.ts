@@ -76,7 +76,7 @@ async function snapshotFor(options: ExplainOptions, signal: AbortSignal): Promis
   }
   const [{ lookWorld }, { planWorld }] = await Promise.all([
     import('./look-world.ts'),
-    import('../operator/plan-world.ts'),
+    import('../operator/publish/plan-world.ts'),
   ]);
   const planned = await planWorld(await lookWorld(place, options.version, signal), signal);
   return [...planned.values()].find((snapshot) => snapshot.vm(options.vm) !== undefined);

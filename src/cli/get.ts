@@ -2,7 +2,7 @@ import { dump } from 'js-yaml';
 import type { Resource } from '../api/resources.generated.ts';
 import { conditionOf } from '../core/conditions.ts';
 import { GuestStoreError } from '../lib/errors.ts';
-import { readKeptStatus } from '../operator/kept-status.ts';
+import { readKeptStatus } from '../operator/world/kept-status.ts';
 import { listDocuments, readDocument } from '../store/documents.ts';
 import { layoutOf } from '../store/layout.ts';
 import type { ExitCode, Io } from './io.ts';

@@ -6,10 +6,10 @@ import type { KubeObject, Stored } from '../kube/objects.ts';
 import { type Resource as ApiResource, configMaps, namespaces, secrets } from '../kube/resource.ts';
 import { GuestStoreError } from '../lib/errors.ts';
 import { silent } from '../lib/log.ts';
-import { resources } from '../operator/cluster-resources.ts';
-import { openFolderWorld } from '../operator/folder-world.ts';
-import { createMemoryDocuments } from '../operator/shelf.ts';
 import type { World } from '../operator/types.ts';
+import { resources } from '../operator/world/cluster-resources.ts';
+import { openFolderWorld } from '../operator/world/folder-world.ts';
+import { createMemoryDocuments } from '../operator/world/shelf.ts';
 import type { Place } from './place.ts';
 import { formatFinding } from './status-rows.ts';
 

@@ -1,6 +1,7 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, GuestStoreError, messageOf } from '../lib/errors.ts';
+import { GuestStoreError, messageOf } from '../lib/errors.ts';
+import { findManifests } from '../operator/world/manifest-files.ts';
 
 export interface ManifestFile {
   /** As a person would name it: below the folder that was asked for. */
@@ -8,30 +9,16 @@ export interface ManifestFile {
   readonly bytes: Uint8Array;
 }
 
-const manifestName = /^[^.].*\.(yaml|yml|json)$/;
-const kustomizationName = /^kustomization\.ya?ml$/;
-
 /**
- * The manifest files of a file or folder, sorted by path. Of a folder those named `*.yaml`, `*.yml` and `*.json`, at any depth,
- * but no hidden names and no kustomizations, as `up` reads it. Throws `InvalidArgument` when there is no such file or folder.
+ * The manifest files of a file or folder, by path; of a folder those that `up` would read. Throws `InvalidArgument` when
+ * there is no such file or folder.
  */
 export async function* readManifestFiles(path: string): AsyncIterable<ManifestFile> {
   try {
-    if (!(await stat(path)).isDirectory()) {
-      yield { path, bytes: await readFile(path) };
-      return;
-    }
-    const entries = await readdir(path, { withFileTypes: true });
-    for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-      const inner = join(path, entry.name);
-      if (entry.name.startsWith('.')) continue;
-      // What a link leads to counts.
-      const isFolder = entry.isSymbolicLink() ? (await stat(inner)).isDirectory() : entry.isDirectory();
-      if (isFolder) yield* readManifestFiles(inner);
-      else if (manifestName.test(entry.name) && !kustomizationName.test(entry.name)) yield* readManifestFiles(inner);
-    }
+    const folder = (await stat(path)).isDirectory();
+    const names = folder ? [...(await findManifests(path)).files.keys()].map((name) => join(path, name)) : [path];
+    for (const name of names) yield { path: name, bytes: await readFile(name) };
   } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
     throw new GuestStoreError(
       'InvalidArgument',
       `${path}: ${messageOf(error)}; name a file or folder that can be read`,

@@ -1,13 +1,13 @@
 import type { Log } from '../lib/log.ts';
 import type { FetchHttp, OpenImport } from '../sources/types.ts';
 import type { StoreWriter } from '../store/types.ts';
-import { createContents } from './contents.ts';
-import { createFetcher } from './fetcher.ts';
-import { createHostReports } from './host-reports.ts';
-import { createPublisher, type Publisher } from './publisher.ts';
-import { runRechecks } from './rechecks.ts';
-import { createReporter } from './reporter.ts';
-import { createStatuses } from './statuses.ts';
+import { createContents } from './publish/contents.ts';
+import { createFetcher } from './publish/fetcher.ts';
+import { createPublisher, type Publisher } from './publish/publisher.ts';
+import { runRechecks } from './publish/rechecks.ts';
+import { createHostReports } from './report/host-reports.ts';
+import { createReporter } from './report/reporter.ts';
+import { createStatuses } from './report/statuses.ts';
 import type { StatusSink, World } from './types.ts';
 
 export interface OperatorOptions {

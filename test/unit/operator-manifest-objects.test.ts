@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createValidate } from '../../src/api/validate.ts';
-import { identityOf, readObjects } from '../../src/operator/manifest-objects.ts';
+import { identityOf, readObjects } from '../../src/operator/world/manifest-objects.ts';
 import { item, yaml } from '../support/manifests.ts';
 
 const validate = createValidate();

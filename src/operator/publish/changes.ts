@@ -1,0 +1,129 @@
+import type { ContentItem, GuestVM } from '../../api/resources.generated.ts';
+import type { ObjectKey } from '../../core/names.ts';
+import type { StoreWriter } from '../../store/types.ts';
+import type { DeclaredKind, ObservedKind, World } from '../types.ts';
+import type { Ledger } from './ledger.ts';
+
+/** Objects that the next pass must look at. */
+export interface Dirty {
+  readonly repositories: ReadonlySet<ObjectKey>;
+  readonly items: ReadonlySet<ObjectKey>;
+  readonly vms: ReadonlySet<ObjectKey>;
+  readonly policies: ReadonlySet<ObjectKey>;
+  readonly clusterPolicies: ReadonlySet<ObjectKey>;
+}
+
+export interface Changes {
+  readonly size: number;
+  add(kind: ObservedKind, key: ObjectKey): void;
+  /** Puts back what a pass could not finish. */
+  restore(dirty: Dirty): void;
+  /** Everything declared, and everything that the datastore holds. */
+  addAll(): void;
+  /** What changed, widened to all that depends on it; starts anew. */
+  take(): Dirty;
+}
+
+/** Remembers what changed; who depends on it is asked when a pass begins, of the world as it is then. */
+export function createChanges(
+  world: World,
+  ledger: Ledger,
+  writers: ReadonlyMap<string, StoreWriter>,
+  /** Repositories that could not be published: another one's change may be what they wait for. */
+  unpublished: () => Iterable<ObjectKey>,
+): Changes {
+  const changed = new Map<ObservedKind, Set<ObjectKey>>();
+  let all = false;
+
+  const of = (kind: ObservedKind): ReadonlySet<ObjectKey> => changed.get(kind) ?? new Set();
+  const add = (kind: ObservedKind, key: ObjectKey) => {
+    changed.set(kind, (changed.get(kind) ?? new Set()).add(key));
+  };
+
+  function take(): Dirty {
+    const dirty = all ? everything(world, ledger, writers) : widened();
+    changed.clear();
+    all = false;
+    return dirty;
+  }
+
+  function widened(): Dirty {
+    const items = new Set(of('ContentItem'));
+    const vms = new Set(of('GuestVM'));
+    const repositories = new Set(of('GuestStoreRepository'));
+    if (repositories.size > 0) for (const key of unpublished()) repositories.add(key);
+    const namespaces = of('Namespace');
+    const policies = of('VMAccessPolicy');
+    if (repositories.size + namespaces.size + of('ConfigMap').size + of('Secret').size > 0) {
+      for (const [key, item] of world.items) {
+        if (itemDepends(item, repositories, namespaces, of('ConfigMap'), of('Secret'))) items.add(key);
+      }
+    }
+    const anyVm = of('ClusterVMAccessPolicy').size > 0;
+    if (anyVm || repositories.size + namespaces.size + policies.size > 0) {
+      const touched = new Set([...namespaces, ...[...policies, ...repositories].map(namespaceOf)]);
+      for (const [key, vm] of world.vms) {
+        if (anyVm || touched.has(vm.metadata.namespace) || repositories.has(repositoryOf(vm))) vms.add(key);
+      }
+    }
+    return { repositories, items, vms, policies, clusterPolicies: of('ClusterVMAccessPolicy') };
+  }
+
+  return {
+    get size() {
+      return all ? Number.POSITIVE_INFINITY : changed.values().reduce((sum, keys) => sum + keys.size, 0);
+    },
+    add,
+    addAll: () => {
+      all = true;
+    },
+    restore: (dirty) => {
+      for (const kind of Object.keys(kindOf) as (keyof Dirty)[]) for (const key of dirty[kind]) add(kindOf[kind], key);
+    },
+    take,
+  };
+}
+
+const kindOf: Readonly<Record<keyof Dirty, DeclaredKind>> = {
+  repositories: 'GuestStoreRepository',
+  items: 'ContentItem',
+  vms: 'GuestVM',
+  policies: 'VMAccessPolicy',
+  clusterPolicies: 'ClusterVMAccessPolicy',
+};
+
+function everything(world: World, ledger: Ledger, writers: ReadonlyMap<string, StoreWriter>): Dirty {
+  const published = [...writers.values()].flatMap(({ snapshot }) => [...snapshot.repositories.keys()]);
+  return {
+    repositories: new Set([...world.repositories.keys(), ...published]),
+    items: new Set([...world.items.keys(), ...ledger.claimants()]),
+    vms: new Set([...world.vms.keys(), ...ledger.vms()]),
+    policies: new Set(world.policies.keys()),
+    clusterPolicies: new Set(world.clusterPolicies.keys()),
+  };
+}
+
+function itemDepends(
+  { metadata, spec }: ContentItem,
+  repositories: ReadonlySet<ObjectKey>,
+  namespaces: ReadonlySet<string>,
+  configMaps: ReadonlySet<ObjectKey>,
+  secrets: ReadonlySet<ObjectKey>,
+): boolean {
+  const { namespace } = metadata;
+  const { configMapKeyRef, secretKeyRef } = spec.source;
+  return (
+    namespaces.has(namespace) ||
+    repositories.has(`${spec.repositoryRef.namespace ?? namespace}/${spec.repositoryRef.name}`) ||
+    (configMapKeyRef !== undefined && configMaps.has(`${namespace}/${configMapKeyRef.name}`)) ||
+    (secretKeyRef !== undefined && secrets.has(`${namespace}/${secretKeyRef.name}`))
+  );
+}
+
+function repositoryOf({ metadata, spec }: GuestVM): ObjectKey {
+  return `${spec.repositoryRef?.namespace ?? metadata.namespace}/${spec.repositoryRef?.name ?? ''}`;
+}
+
+function namespaceOf(key: ObjectKey): string {
+  return key.slice(0, key.indexOf('/'));
+}

@@ -1,0 +1,70 @@
+import { dated } from '../../core/conditions.ts';
+import { asGuestStoreError, type GuestStoreError } from '../../lib/errors.ts';
+import { pause } from '../../lib/lifecycle.ts';
+import type { Log } from '../../lib/log.ts';
+import type { StoreWriter } from '../../store/types.ts';
+import type { StatusSink, World } from '../types.ts';
+
+/** Milliseconds. */
+const retryAfter = 5_000;
+
+/**
+ * Opens every datastore, and waits for those that cannot be opened: meanwhile their repositories say why. Undefined when
+ * the signal aborts first.
+ */
+export async function openWriters(
+  folders: ReadonlyMap<string, string>,
+  open: (folder: string) => Promise<StoreWriter>,
+  world: World,
+  sink: StatusSink,
+  now: () => Date,
+  log: Log,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, StoreWriter> | undefined> {
+  const writers = new Map<string, StoreWriter>();
+  const told = new Map<string, string>();
+  for (;;) {
+    for (const [name, folder] of folders) {
+      if (writers.has(name)) continue;
+      try {
+        writers.set(name, await open(folder));
+      } catch (thrown) {
+        const error = asGuestStoreError(thrown, 'StoreUnavailable');
+        if (told.get(name) === error.message) continue;
+        told.set(name, error.message);
+        log.error({ datastore: name, code: error.code, err: error }, 'datastore cannot be opened, will be tried again');
+        await tell(name, error, world, sink, now, log, signal);
+      }
+    }
+    if (writers.size === folders.size) return writers;
+    if (!(await pause(retryAfter, signal))) {
+      await Promise.all([...writers.values()].map((writer) => writer.close()));
+      return undefined;
+    }
+  }
+}
+
+async function tell(
+  datastore: string,
+  error: GuestStoreError,
+  world: World,
+  sink: StatusSink,
+  now: () => Date,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const [key, { metadata, spec, status }] of world.repositories) {
+    if (spec.datastore !== datastore) continue;
+    const generation = metadata.generation ?? 1;
+    const facts = [
+      { type: 'Ready', status: 'False', reason: error.code, message: error.message },
+      { type: 'Reconciling', status: 'True', reason: error.code, message: 'Will be tried again.' },
+    ] as const;
+    const conditions = dated(facts, status.conditions ?? [], generation, now());
+    try {
+      await sink.writeStatus('GuestStoreRepository', key, { observedGeneration: generation, conditions }, signal);
+    } catch (thrown) {
+      log.warn({ object: `GuestStoreRepository ${key}`, err: thrown }, 'status not written');
+    }
+  }
+}

@@ -1,0 +1,266 @@
+import type { ContentItem, GuestStoreRepository } from '../../api/resources.generated.ts';
+import type { Entry, StoredEntry } from '../../core/catalog.ts';
+import type { ContentPath } from '../../core/content-path.ts';
+import { itemTarget } from '../../core/desired-item.ts';
+import { parseDuration } from '../../core/duration.ts';
+import type { ObjectKey } from '../../core/names.ts';
+import type { Failure, ItemOutcome } from '../../core/outcome.ts';
+import { parseQuantity } from '../../core/quantity.ts';
+import type { StoreWriter } from '../../store/types.ts';
+import type { Attempt, Contents } from './contents.ts';
+import { type Draft, sizeOf } from './draft.ts';
+import type { Claim } from './ledger.ts';
+import { declared, type Pass } from './pass.ts';
+import type { Paths } from './paths.ts';
+
+/** The GuestStore model's ceiling. */
+const modelCeiling = 512 * 2 ** 20;
+/** How many local sources are read at once. */
+const readers = 16;
+
+interface Ground {
+  readonly item: ContentItem;
+  readonly repository: ObjectKey;
+  readonly spec: GuestStoreRepository['spec'];
+  readonly path: ContentPath;
+  readonly draft: Draft;
+  readonly writer: StoreWriter;
+  readonly unsupported: Failure | undefined;
+}
+
+interface Resolved extends Ground {
+  readonly key: ObjectKey;
+  readonly attempt: Attempt;
+}
+
+/**
+ * Drafts the entries of items: releases the paths that are no longer asked for, lets those that waited for them come in,
+ * resolves sources, then settles claims by namespace/name. A failed item keeps what it has and stops no other.
+ */
+export async function passItems(
+  pass: Pass,
+  contents: Contents,
+  paths: Paths,
+  keys: Iterable<ObjectKey>,
+  signal: AbortSignal,
+): Promise<Map<ObjectKey, ItemOutcome>> {
+  const outcomes = new Map<ObjectKey, ItemOutcome>();
+  const grounds = new Map<ObjectKey, Ground>();
+  const queue = [...keys];
+  for (const seen = new Set<ObjectKey>(); queue.length > 0; ) {
+    const key = queue.pop();
+    if (key === undefined || seen.has(key)) continue;
+    seen.add(key);
+    const ground = locate(pass, key);
+    if (ground !== undefined && 'outcome' in ground) outcomes.set(key, ground.outcome);
+    const located = ground !== undefined && 'draft' in ground ? ground : undefined;
+    if (located !== undefined) grounds.set(key, located);
+    else contents.forget(key);
+    paths.want(key, located && { repository: located.repository, path: located.path });
+    const claim = pass.ledger.claimOf(key);
+    if (claim !== undefined && !holds(pass, key, claim, located, outcomes.get(key)?.failure?.reason)) {
+      release(pass, claim, key);
+      queue.push(...paths.wanting(claim));
+    }
+  }
+  const resolved = await resolveAll(pass, contents, grounds, signal);
+  for (const one of resolved.toSorted((a, b) => (a.key < b.key ? -1 : 1))) outcomes.set(one.key, settle(pass, one));
+  return outcomes;
+}
+
+/** Where the item's content is to lie; or the outcome when that cannot be said; or undefined when it is gone. */
+function locate(pass: Pass, key: ObjectKey): Ground | { readonly outcome: ItemOutcome } | undefined {
+  const { world } = pass;
+  const item = declared(world.items.get(key));
+  if (item === undefined) return undefined;
+  if (item.spec.suspend) return { outcome: outcomeOf(pass, item, { suspended: true }) };
+  const target = itemTarget(item, world.repositories, world.namespaces);
+  if ('failure' in target) return { outcome: outcomeOf(pass, item, { failure: target.failure }) };
+  const { repository, spec, path, unsupported } = target;
+  if (spec.suspend) return { outcome: outcomeOf(pass, item, { repository, suspended: true }) };
+  const draft = pass.drafts.get(spec.datastore);
+  const writer = pass.writers.get(spec.datastore);
+  if (draft?.repository(repository) === undefined || writer === undefined) {
+    const message = `Repository ${repository} is not published itself; see its status.`;
+    const failure: Failure = { reason: 'RepositoryNotReady', message, terminal: false };
+    return { outcome: outcomeOf(pass, item, { repository, failure }) };
+  }
+  return { item, repository, spec, path, draft, writer, unsupported };
+}
+
+/** Whether an item may keep the path that it holds: it asks for it still, or cannot be judged now. */
+function holds(
+  pass: Pass,
+  key: ObjectKey,
+  claim: Claim,
+  ground: Ground | undefined,
+  refused: Failure['reason'] | undefined,
+): boolean {
+  const item = declared(pass.world.items.get(key));
+  if (item === undefined) return false;
+  if (ground === undefined) return refused !== 'ReferenceNotPermitted';
+  return (
+    ground.repository === claim.repository && ground.path === claim.path && ground.spec.datastore === claim.datastore
+  );
+}
+
+function release(pass: Pass, claim: Claim, key: ObjectKey): void {
+  const draft = pass.drafts.get(claim.datastore);
+  const entry = draft?.entry(claim.repository, claim.path);
+  if (draft === undefined || entry === undefined || entry.claim !== key) return;
+  draft.setEntry(claim.repository, claim.path, retired(pass, claim.repository, entry));
+}
+
+/** A deleted item's bytes are served for the repository's grace, then the path is not found. */
+function retired(pass: Pass, repository: ObjectKey, entry: Entry): Entry | undefined {
+  const grace = parseDuration(pass.world.repositories.get(repository)?.spec.removalGrace ?? '0s');
+  if (entry.state === 'pending') return undefined;
+  if (entry.state === 'retired') return Date.parse(entry.until) > pass.now.getTime() ? entry : undefined;
+  if (grace === 0) return undefined;
+  return { ...entry, state: 'retired', until: new Date(pass.now.getTime() + grace).toISOString() };
+}
+
+async function resolveAll(
+  pass: Pass,
+  contents: Contents,
+  grounds: ReadonlyMap<ObjectKey, Ground>,
+  signal: AbortSignal,
+): Promise<Resolved[]> {
+  const resolved: Resolved[] = [];
+  const waiting = grounds.entries();
+  const read = async () => {
+    for (const [key, ground] of waiting) {
+      const { item, repository, spec, path, draft, writer } = ground;
+      const entry = draft.entry(repository, path);
+      const committed = entry?.state === 'stored' && entry.claim === key ? entry : undefined;
+      const interval = item.spec.interval ?? spec.interval;
+      const wanted = {
+        world: pass.world,
+        item,
+        committed,
+        writer,
+        maxSize: roomFor(pass, ground, committed),
+        interval,
+      };
+      const blocked = blockedBy(pass, key, ground);
+      if (blocked !== undefined) contents.forget(key);
+      const attempt = blocked ?? (await contents.resolve(wanted, signal));
+      resolved.push({ ...ground, key, attempt: namedBound(attempt, ground, wanted.maxSize) });
+    }
+  };
+  await Promise.all(Array.from({ length: readers }, read));
+  return resolved;
+}
+
+/** An item that waits for another's path fetches nothing, nor does one that asks for what this version cannot do. */
+function blockedBy(pass: Pass, key: ObjectKey, ground: Ground): Attempt | undefined {
+  const failure = conflict(pass, key, ground) ?? ground.unsupported;
+  return failure && { content: undefined, failure, sourceFailure: undefined, fetching: false };
+}
+
+/** A transfer knows only how much room it had: here it is said what made the room so small. */
+function namedBound(attempt: Attempt, { repository, spec }: Ground, room: number): Attempt {
+  const { failure } = attempt;
+  if (failure?.reason !== 'TooLarge') return attempt;
+  const ceiling = ceilingOf(spec);
+  if (room < ceiling) {
+    const message = `The source has more than the ${room} bytes that spec.quota (${spec.quota}) of repository ${repository} leaves; nothing of it was kept. Raise the quota, or remove items.`;
+    return { ...attempt, failure: { reason: 'QuotaExceeded', message, terminal: false } };
+  }
+  const message = `The source has more than ${ceiling} bytes, the spec.maxItemSize of repository ${repository}; nothing of it was kept. Raise it, or name a smaller source.`;
+  return { ...attempt, failure: { ...failure, message } };
+}
+
+function ceilingOf(spec: GuestStoreRepository['spec']): number {
+  return Math.min(modelCeiling, parseQuantity(String(spec.maxItemSize)));
+}
+
+/** Bytes that the item may have: the smallest of the model's ceiling, the repository's, and what its quota leaves. */
+function roomFor(pass: Pass, { repository, spec }: Ground, committed: StoredEntry | undefined): number {
+  const ceiling = ceilingOf(spec);
+  if (spec.quota === undefined) return ceiling;
+  const left = parseQuantity(String(spec.quota)) - pass.ledger.usage(repository).bytes + (committed?.size ?? 0);
+  return Math.max(0, Math.min(ceiling, left));
+}
+
+/** The first claimant keeps a path for as long as it is declared and asks for it. */
+function conflict(pass: Pass, key: ObjectKey, { draft, repository, path }: Ground): Failure | undefined {
+  const entry = draft.entry(repository, path);
+  if (entry === undefined || entry.claim === key || entry.state === 'retired') return undefined;
+  if (declared(pass.world.items.get(entry.claim)) === undefined) return undefined;
+  const message = `spec.path ${path} in repository ${repository} belongs to ContentItem ${entry.claim}, which claimed it first: choose another path, or delete that item.`;
+  return { reason: 'PathConflict', message, terminal: true };
+}
+
+/** Claims the path and drafts its entry; what is there stays until better is here. */
+function settle(pass: Pass, resolved: Resolved): ItemOutcome {
+  const { key, item, repository, path, draft, attempt } = resolved;
+  const failure = conflict(pass, key, resolved) ?? attempt.failure ?? overSize(resolved) ?? overQuota(pass, resolved);
+  const facts = { repository, failure, fetching: attempt.fetching, sourceFailure: attempt.sourceFailure };
+  if (failure?.reason === 'PathConflict') return outcomeOf(pass, item, facts);
+  const before = draft.entry(repository, path);
+  draft.setEntry(repository, path, failure === undefined ? entryOf(pass, resolved, before) : kept(key, before));
+  const sourceRevision = failure === undefined ? attempt.content?.sourceRevision : undefined;
+  return { ...outcomeOf(pass, item, facts), sourceRevision, served: servedOf(draft.entry(repository, path)) };
+}
+
+function entryOf(pass: Pass, { key, attempt }: Resolved, before: Entry | undefined): Entry {
+  const { content } = attempt;
+  if (content === undefined) return kept(key, before);
+  const same = before?.state === 'stored' && before.digest === content.digest && before.claim === key;
+  return {
+    state: 'stored',
+    claim: key,
+    digest: content.digest,
+    size: content.size,
+    since: same ? before.since : pass.now.toISOString(),
+    ...(content.sensitive ? { sensitive: true as const } : {}),
+  };
+}
+
+function kept(key: ObjectKey, before: Entry | undefined): Entry {
+  return before?.state === 'stored' && before.claim === key ? before : { state: 'pending', claim: key };
+}
+
+/** Bytes that are here already may be more than is allowed since. */
+function overSize({ repository, spec, attempt }: Resolved): Failure | undefined {
+  const size = attempt.content?.size ?? 0;
+  const ceiling = ceilingOf(spec);
+  if (size <= ceiling) return undefined;
+  const message = `The source has ${size} bytes, more than the ${ceiling} of spec.maxItemSize of repository ${repository}. Raise it, or name a smaller source.`;
+  return { reason: 'TooLarge', message, terminal: true };
+}
+
+/** Items of one pass may each fit and together not: the quota is held again when they are drafted. */
+function overQuota(pass: Pass, { repository, spec, path, draft, attempt }: Resolved): Failure | undefined {
+  if (spec.quota === undefined || attempt.content === undefined) return undefined;
+  const others = pass.ledger.usage(repository).bytes + draft.grown(repository) - sizeOf(draft.entry(repository, path));
+  const bytes = others + attempt.content.size;
+  if (bytes <= parseQuantity(String(spec.quota))) return undefined;
+  const message = `With this item repository ${repository} would hold ${bytes} bytes; its spec.quota is ${spec.quota}. Raise the quota, or remove items.`;
+  return { reason: 'QuotaExceeded', message, terminal: false };
+}
+
+function servedOf(entry: Entry | undefined): ItemOutcome['served'] {
+  if (entry === undefined || entry.state === 'pending') return undefined;
+  return { digest: entry.digest, size: entry.size, sensitive: entry.sensitive ?? false };
+}
+
+function outcomeOf(pass: Pass, item: ContentItem, facts: Partial<ItemOutcome>): ItemOutcome {
+  const claim = pass.ledger.claimOf(`${item.metadata.namespace}/${item.metadata.name}`);
+  const entry = claim && pass.drafts.get(claim.datastore)?.entry(claim.repository, claim.path);
+  return {
+    generation: item.metadata.generation ?? 1,
+    seq: undefined,
+    inherited: false,
+    failure: undefined,
+    suspended: false,
+    notSupported: [],
+    repository: claim?.repository,
+    fetching: false,
+    served: servedOf(entry),
+    sourceRevision: undefined,
+    sourceFailure: undefined,
+    ...facts,
+  };
+}

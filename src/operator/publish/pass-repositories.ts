@@ -1,0 +1,53 @@
+import { desiredRepository, rootConflict, unsupportedOfRepository } from '../../core/desired-repository.ts';
+import type { ObjectKey } from '../../core/names.ts';
+import type { Failure, RepositoryOutcome } from '../../core/outcome.ts';
+import { declared, type Pass } from './pass.ts';
+
+/** Drafts the rows of repositories. One that fails keeps the row that it has. */
+export function passRepositories(pass: Pass, keys: Iterable<ObjectKey>): Map<ObjectKey, RepositoryOutcome> {
+  const outcomes = new Map<ObjectKey, RepositoryOutcome>();
+  // What is gone first, since it frees its root; roots seen first in one pass go by namespace/name.
+  const gone = (key: ObjectKey) => declared(pass.world.repositories.get(key)) === undefined;
+  const [removed, kept] = [[...keys].filter(gone), [...keys].filter((key) => !gone(key))];
+  for (let left: readonly ObjectKey[] = [...removed, ...kept.toSorted()]; ; ) {
+    for (const key of left) {
+      const outcome = passRepository(pass, key);
+      if (outcome !== undefined) outcomes.set(key, outcome);
+    }
+    // Who came later in this round may have left the root that another asked for.
+    const waiting = left.filter((key) => outcomes.get(key)?.failure?.reason === 'RootConflict');
+    if (waiting.length === 0 || waiting.length === left.length) return outcomes;
+    left = waiting;
+  }
+}
+
+function passRepository(pass: Pass, key: ObjectKey): RepositoryOutcome | undefined {
+  const repository = declared(pass.world.repositories.get(key));
+  if (repository === undefined) {
+    for (const draft of pass.drafts.values()) draft.setRepository(key, undefined);
+    return undefined;
+  }
+  const { spec } = repository;
+  const outcome = (failure: Failure | undefined): RepositoryOutcome => ({
+    generation: repository.metadata.generation ?? 1,
+    seq: undefined,
+    inherited: false,
+    failure,
+    suspended: spec.suspend,
+    notSupported: unsupportedOfRepository(repository),
+    ...pass.ledger.usage(key),
+  });
+  if (spec.suspend) return outcome(undefined);
+  const draft = pass.drafts.get(spec.datastore);
+  if (draft === undefined) {
+    const known = [...pass.drafts.keys()].map((name) => `"${name}"`).join(', ');
+    const message = `spec.datastore "${spec.datastore}" is not a datastore of this installation; it has ${known}.`;
+    return outcome({ reason: 'DatastoreNotFound', message, terminal: true });
+  }
+  const row = desiredRepository(repository);
+  const conflict = rootConflict(key, row.root, draft.repositories());
+  if (conflict !== undefined) return outcome(conflict);
+  for (const [name, other] of pass.drafts) if (name !== spec.datastore) other.setRepository(key, undefined);
+  draft.setRepository(key, row);
+  return outcome(undefined);
+}

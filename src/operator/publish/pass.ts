@@ -1,0 +1,35 @@
+import type { ObjectKey } from '../../core/names.ts';
+import type { ItemOutcome, PolicyOutcome, RepositoryOutcome, VmOutcome } from '../../core/outcome.ts';
+import type { StoreWriter } from '../../store/types.ts';
+import type { World } from '../types.ts';
+import type { Draft } from './draft.ts';
+import type { Ledger } from './ledger.ts';
+
+/** What one pass works on: the world as it is now, the next revision of each datastore, and what came of each object. */
+export interface Pass {
+  readonly world: World;
+  readonly ledger: Ledger;
+  readonly writers: ReadonlyMap<string, StoreWriter>;
+  readonly drafts: ReadonlyMap<string, Draft>;
+  readonly now: Date;
+}
+
+/** Outcomes by object, until the next pass over it. */
+export interface Outcomes {
+  readonly repositories: Map<ObjectKey, RepositoryOutcome>;
+  readonly items: Map<ObjectKey, ItemOutcome>;
+  readonly policies: Map<ObjectKey, PolicyOutcome>;
+  readonly clusterPolicies: Map<ObjectKey, PolicyOutcome>;
+  readonly vms: Map<ObjectKey, VmOutcome>;
+}
+
+export function noOutcomes(): Outcomes {
+  return { repositories: new Map(), items: new Map(), policies: new Map(), clusterPolicies: new Map(), vms: new Map() };
+}
+
+/** An object that is on its way out is no longer declared. */
+export function declared<Object extends { readonly metadata: { readonly deletionTimestamp?: string } }>(
+  object: Object | undefined,
+): Object | undefined {
+  return object?.metadata.deletionTimestamp === undefined ? object : undefined;
+}

@@ -1,0 +1,42 @@
+import { type Condition, dated, type Fact } from '../../core/conditions.ts';
+import type { Acknowledgement } from '../../store/types.ts';
+import type { HostStatus } from '../types.ts';
+import { freePercent } from './host-reports.ts';
+
+/** What people see of one host: never heartbeat or seq, and space in steps, so that it seldom changes. */
+export function hostStatus(
+  host: string,
+  fresh: boolean,
+  reports: readonly Acknowledgement[],
+  vms: number,
+  previous: readonly Condition[],
+  now: Date,
+): HostStatus {
+  const formats = reports
+    .map(({ formats }) => new Set(formats))
+    .reduce((a, b) => a.intersection(b), new Set(reports[0]?.formats));
+  const version = reports.map((report) => report.version).toSorted()[0];
+  const space = reports.find((report) => report.space !== null)?.space ?? null;
+  const percent = freePercent(space);
+  return {
+    observedGeneration: 1,
+    conditions: dated(hostFacts(host, fresh, reports), previous, 1, now),
+    formats: [...formats].toSorted((a, b) => a - b),
+    instances: new Set(reports.map(({ instance }) => instance)).size,
+    vms,
+    ...(version === undefined ? {} : { version }),
+    ...(space === null || percent === undefined ? {} : { space: { total: space.total, freePercent: percent } }),
+  };
+}
+
+function hostFacts(host: string, fresh: boolean, reports: readonly Acknowledgement[]): Fact[] {
+  if (!fresh) {
+    const message = `No daemon of host ${host} has spoken for 20 s; start "gueststore daemon --host ${host}" there, or look at its log.`;
+    return [{ type: 'Ready', status: 'False', reason: 'HeartbeatMissing', message }];
+  }
+  const [error] = reports.flatMap(({ errors }) => errors);
+  if (error !== undefined) return [{ type: 'Ready', status: 'False', reason: error.code, message: error.message }];
+  const refused = reports.reduce((sum, report) => sum + Object.keys(report.refused).length, 0);
+  const message = refused === 0 ? 'The daemon speaks.' : `The daemon speaks; it refuses ${refused} VMs, which say why.`;
+  return [{ type: 'Ready', status: 'True', reason: 'Heartbeat', message }];
+}

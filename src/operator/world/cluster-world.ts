@@ -1,0 +1,143 @@
+import type {
+  ClusterVMAccessPolicy,
+  ContentItem,
+  GuestStoreHost,
+  GuestStoreRepository,
+  GuestVM,
+  VMAccessPolicy,
+} from '../../api/resources.generated.ts';
+import type { ObjectKey } from '../../core/names.ts';
+import type { Labels } from '../../core/selector.ts';
+import { ApiError } from '../../kube/api-error.ts';
+import type { Client } from '../../kube/client.ts';
+import { createInformer, type Informer } from '../../kube/informer.ts';
+import type { KubeObject, Stored } from '../../kube/objects.ts';
+import { configMaps, namespaces, type Resource, secrets } from '../../kube/resource.ts';
+import { GuestStoreError } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import type { Metrics } from '../../lib/metrics.ts';
+import type { DeclaredKind, ObservedKind, World } from '../types.ts';
+import { resources } from './cluster-resources.ts';
+
+/** What is declared in a cluster, followed by watches. */
+export interface ClusterWorld extends World {
+  readonly hasSynced: boolean;
+  /** Resolves when every kind was listed once. */
+  readonly synced: Promise<unknown>;
+  /** An object as the API server last gave it; hosts are looked up by name alone. */
+  stored(kind: DeclaredKind | 'GuestStoreHost', key: ObjectKey): Stored<KubeObject> | undefined;
+  hosts(): Iterable<GuestStoreHost>;
+  /** Follows the server until the signal aborts. Once. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface ClusterWorldOptions {
+  readonly client: Client;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Whom a namespace must let read its Secrets: `namespace:name` of the service account. */
+  readonly serviceAccount: string;
+}
+
+export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
+  const { client } = options;
+  const listeners = new Set<(kind: ObservedKind, key: ObjectKey) => void>();
+  const informers: Informer<KubeObject>[] = [];
+
+  /** A map that follows the server; every change is told. */
+  function follow<T extends KubeObject, View>(
+    kind: ObservedKind,
+    resource: Resource<T>,
+    viewOf: (object: Stored<T>) => View,
+    selection: { readonly metadataOnly?: boolean } = {},
+  ): { readonly view: ReadonlyMap<ObjectKey, View>; readonly informer: Informer<T> } {
+    const view = new Map<ObjectKey, View>();
+    const informer = createInformer<T>({ ...options, resource, ...selection });
+    informer.onChange((change) => {
+      if (change.type === 'deleted') view.delete(change.key);
+      else view.set(change.key, viewOf(change.object));
+      if (change.type === 'updated' && sameDeclaration(change.old, change.object)) return;
+      for (const listener of listeners) listener(kind, change.key);
+    });
+    informers.push(informer as unknown as Informer<KubeObject>);
+    return { view, informer };
+  }
+
+  const repositories = follow('GuestStoreRepository', resources.GuestStoreRepository, same<GuestStoreRepository>);
+  const items = follow('ContentItem', resources.ContentItem, same<ContentItem>);
+  const policies = follow('VMAccessPolicy', resources.VMAccessPolicy, same<VMAccessPolicy>);
+  const cluster = follow('ClusterVMAccessPolicy', resources.ClusterVMAccessPolicy, same<ClusterVMAccessPolicy>);
+  const vms = follow('GuestVM', resources.GuestVM, same<GuestVM>);
+  const labels = follow('Namespace', namespaces, ({ metadata }): Labels => metadata.labels ?? {}, {
+    metadataOnly: true,
+  });
+  // Only that they changed; bytes are fetched when they are needed, and never cached.
+  follow('ConfigMap', configMaps, () => true, { metadataOnly: true });
+  const hosts = createInformer({ ...options, resource: resources.GuestStoreHost });
+  informers.push(hosts as unknown as Informer<KubeObject>);
+  const byKind = {
+    GuestStoreRepository: repositories.informer,
+    ContentItem: items.informer,
+    VMAccessPolicy: policies.informer,
+    ClusterVMAccessPolicy: cluster.informer,
+    GuestVM: vms.informer,
+    GuestStoreHost: hosts,
+  };
+
+  return {
+    repositories: repositories.view,
+    items: items.view,
+    policies: policies.view,
+    clusterPolicies: cluster.view,
+    vms: vms.view,
+    namespaces: labels.view,
+    configMap: (namespace, name, signal) => client.find(configMaps, { namespace, name }, signal),
+    secret: async (namespace, name, signal) => {
+      try {
+        return await client.find(secrets, { namespace, name }, signal);
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 403)
+          throw notGranted(namespace, options.serviceAccount, error);
+        throw error;
+      }
+    },
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    get hasSynced() {
+      return informers.every((informer) => informer.hasSynced);
+    },
+    synced: Promise.all(informers.map((informer) => informer.synced)),
+    stored: (kind, key) => byKind[kind].get(key) as Stored<KubeObject> | undefined,
+    hosts: () => hosts.values(),
+    run: async (signal) => {
+      await Promise.all(informers.map((informer) => informer.run(signal)));
+    },
+  };
+}
+
+function same<T>(object: T): T {
+  return object;
+}
+
+/** A change of status or bookkeeping alone is no news: most of them are our own writes. */
+function sameDeclaration(old: KubeObject, object: KubeObject): boolean {
+  const { metadata: a } = old;
+  const { metadata: b } = object;
+  // Kinds without a generation (ConfigMap, Namespace) count by their version.
+  if (a.generation === undefined || a.generation !== b.generation) return false;
+  return (
+    a.deletionTimestamp === b.deletionTimestamp &&
+    a.uid === b.uid &&
+    JSON.stringify([a.labels, a.annotations, a.finalizers]) === JSON.stringify([b.labels, b.annotations, b.finalizers])
+  );
+}
+
+function notGranted(namespace: string, serviceAccount: string, cause: ApiError): GuestStoreError {
+  return new GuestStoreError(
+    'SecretNotGranted',
+    `The operator may not read Secrets of namespace ${namespace}. Let it: kubectl -n ${namespace} create rolebinding gueststore-source-reader --clusterrole gueststore-source-reader --serviceaccount ${serviceAccount}`,
+    { cause },
+  );
+}
