@@ -8,7 +8,9 @@ export function passRepositories(pass: Pass, keys: Iterable<ObjectKey>): Map<Obj
   const outcomes = new Map<ObjectKey, RepositoryOutcome>();
   // What is gone first, since it frees its root; roots seen first in one pass go by namespace/name.
   const gone = (key: ObjectKey) => declared(pass.world.repositories.get(key)) === undefined;
-  const [removed, kept] = [[...keys].filter(gone), [...keys].filter((key) => !gone(key))];
+  // Keys may come from an iterator, which gives them only once.
+  const all = [...keys];
+  const [removed, kept] = [all.filter(gone), all.filter((key) => !gone(key))];
   for (let left: readonly ObjectKey[] = [...removed, ...kept.toSorted()]; ; ) {
     for (const key of left) {
       const outcome = passRepository(pass, key);
