@@ -207,8 +207,22 @@ describe('the mission', () => {
     expect(operator.exitCode).toBeUndefined();
   });
 
+  test('deleting one item takes its path away, and no other', async () => {
+    const before = plainFiles(installation.datastore);
+    await inFleet('delete', '--timeout=30s', 'contentitem/motd');
+    const { 'GuestStore/config/motd.txt': motd, ...others } = before;
+    expect(motd).toBe(contents['/config/motd.txt'].toString());
+    expect(plainFiles(installation.datastore)).toEqual(others);
+    // The object goes when the revision without it is published; daemons take that over within their own second.
+    await eventually(async () => {
+      expect(await codes('plain', '/config/motd.txt')).toEqual([notFound]);
+      return true;
+    });
+    await fetches('plain', '/config/agent.conf', contents['/config/agent.conf']);
+  });
+
   test('deleting the fleet removes exactly what was ours', async () => {
-    await kubectl(['delete', '--timeout=60s', '-f', '-'], fleetManifests(http));
+    await kubectl(['delete', '--timeout=60s', '--ignore-not-found', '-f', '-'], fleetManifests(http));
     expect(await kubectl(['get', 'namespace', 'fleet', '--ignore-not-found'])).toBe('');
 
     const { datastore } = installation;
