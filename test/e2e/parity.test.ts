@@ -154,7 +154,7 @@ const expectedAnswers = {
     'trouble/well /no-configmap': { answer: trouble },
     'trouble/well /wrong-digest': { answer: trouble },
     'trouble/well /foreign.txt': { answer: trouble },
-    'trouble/well /suspended': { answer: absent },
+    'trouble/well /suspended': { answer: trouble },
     'trouble/well /of-later': { answer: trouble },
     'trouble/internal /suspended': { answer: denied, policy: 'ClusterVMAccessPolicy/all-trouble#0' },
     'trouble/twin /contested': { answer: trouble },

@@ -73,9 +73,11 @@ function locate(pass: Pass, key: ObjectKey): Ground | { readonly outcome: ItemOu
   const { world } = pass;
   const item = declared(world.items.get(key));
   if (item === undefined) return undefined;
-  if (item.spec.suspend) return { outcome: outcomeOf(pass, item, { suspended: true }) };
+  const suspended = item.spec.suspend;
+  // One that was never published still says that something belongs there: guests are told of trouble, not of absence.
+  if (suspended && pass.ledger.claimOf(key) !== undefined) return { outcome: outcomeOf(pass, item, { suspended }) };
   const target = itemTarget(item, world.repositories, world.namespaces);
-  if ('failure' in target) return { outcome: outcomeOf(pass, item, { failure: target.failure }) };
+  if ('failure' in target) return { outcome: outcomeOf(pass, item, { suspended, failure: target.failure }) };
   const { repository, spec, path, unsupported } = target;
   if (spec.suspend) return { outcome: outcomeOf(pass, item, { repository, suspended: true }) };
   const draft = pass.drafts.get(spec.datastore);
@@ -83,7 +85,7 @@ function locate(pass: Pass, key: ObjectKey): Ground | { readonly outcome: ItemOu
   if (draft?.repository(repository) === undefined || writer === undefined) {
     const message = `Repository ${repository} is not published itself; see its status.`;
     const failure: Failure = { reason: 'RepositoryNotReady', message, terminal: false };
-    return { outcome: outcomeOf(pass, item, { repository, failure }) };
+    return { outcome: outcomeOf(pass, item, { repository, suspended, failure }) };
   }
   return { item, repository, spec, path, draft, writer, unsupported };
 }
@@ -152,10 +154,11 @@ async function resolveAll(
   return resolved;
 }
 
-/** An item that waits for another's path fetches nothing, nor does one that asks for what this version cannot do. */
+/** An item that waits for another's path fetches nothing, nor does a suspended one, or one that asks for what this version cannot do. */
 function blockedBy(pass: Pass, key: ObjectKey, ground: Ground): Attempt | undefined {
   const failure = conflict(pass, key, ground) ?? ground.unsupported;
-  return failure && { content: undefined, failure, sourceFailure: undefined, fetching: false };
+  if (failure === undefined && !ground.item.spec.suspend) return undefined;
+  return { content: undefined, failure, sourceFailure: undefined, fetching: false };
 }
 
 /** A transfer knows only how much room it had: here it is said what made the room so small. */
@@ -196,7 +199,8 @@ function conflict(pass: Pass, key: ObjectKey, { draft, repository, path }: Groun
 function settle(pass: Pass, resolved: Resolved): ItemOutcome {
   const { key, item, repository, path, draft, attempt } = resolved;
   const failure = conflict(pass, key, resolved) ?? attempt.failure ?? overSize(resolved) ?? overQuota(pass, resolved);
-  const facts = { repository, failure, fetching: attempt.fetching, sourceFailure: attempt.sourceFailure };
+  const { fetching, sourceFailure } = attempt;
+  const facts = { repository, failure, suspended: item.spec.suspend, fetching, sourceFailure };
   if (failure?.reason === 'PathConflict') return outcomeOf(pass, item, facts);
   const before = draft.entry(repository, path);
   draft.setEntry(repository, path, failure === undefined ? entryOf(pass, resolved, before) : kept(key, before));

@@ -164,7 +164,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const changed = claim && drafts.get(claim.datastore)?.change.entries.get(claim.repository)?.has(claim.path);
       const failure = outcome.failure ?? (claim && blockedFailure(writers.get(claim.datastore), claim));
       const name = claim?.datastore ?? work.world.repositories.get(outcome.repository ?? '')?.spec.datastore ?? '';
-      return end(name, { ...outcome, failure }, outcomes.items.get(key), changed, claim !== undefined);
+      const there = claim !== undefined && (!outcome.suspended || outcome.served !== undefined);
+      return end(name, { ...outcome, failure }, outcomes.items.get(key), changed, there);
     });
     // What keeps a VM from being programmed is its policies' trouble too, and so is that it is over.
     const troubled = () => [...dirty.vms, ...vms.keys()].filter((key) => spoils(outcomes.vms.get(key)?.failure));

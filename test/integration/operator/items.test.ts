@@ -282,6 +282,14 @@ describe('room', () => {
 });
 
 describe('suspend', () => {
+  test('of an item that was never published is trouble to guests, until it is resumed', async () => {
+    const fleet = await startFleet({ files: { ...ground, 'a.yaml': yaml(item('a', '/a', 'one', { suspend: true })) } });
+    await fleet.shows('ContentItem', 'fleet/a', { ready: true, reason: 'Suspended' });
+    expect((await fleet.get('web', '/a')).status).toBe(503);
+    await fleet.write({ 'a.yaml': yaml(item('a', '/a', 'one')) });
+    await fleet.gets('web', '/a', 'one');
+  });
+
   test('of an item or its repository keeps what is published, over a restart, and goes on afterwards', async () => {
     const fleet = await startFleet({ files: { ...ground, 'a.yaml': yaml(item('a', '/a', 'one')) } });
     await fleet.gets('web', '/a', 'one');
