@@ -32,10 +32,18 @@ export function hostStatus(
 function hostFacts(host: string, fresh: boolean, reports: readonly Acknowledgement[]): Fact[] {
   if (!fresh) {
     const message = `No daemon of host ${host} has spoken for 20 s; start "gueststore daemon --host ${host}" there, or look at its log.`;
-    return [{ type: 'Ready', status: 'False', reason: 'HeartbeatMissing', message }];
+    return [
+      { type: 'Ready', status: 'False', reason: 'HeartbeatMissing', message },
+      { type: 'Stalled', status: 'True', reason: 'HeartbeatMissing', message: 'Only its daemon can change that.' },
+    ];
   }
   const [error] = reports.flatMap(({ errors }) => errors);
-  if (error !== undefined) return [{ type: 'Ready', status: 'False', reason: error.code, message: error.message }];
+  if (error !== undefined) {
+    return [
+      { type: 'Ready', status: 'False', reason: error.code, message: error.message },
+      { type: 'Reconciling', status: 'True', reason: error.code, message: 'The daemon tries again by itself.' },
+    ];
+  }
   const refused = reports.reduce((sum, report) => sum + Object.keys(report.refused).length, 0);
   const message = refused === 0 ? 'The daemon speaks.' : `The daemon speaks; it refuses ${refused} VMs, which say why.`;
   return [{ type: 'Ready', status: 'True', reason: 'Heartbeat', message }];

@@ -235,15 +235,18 @@ test('a hundred guests that vanish at any moment leave nothing behind', async ()
 });
 
 test('a stop lets a download end, and cuts one that does not', async () => {
-  const under = await startFleet({ drainTimeout: 500 });
+  const under = await startFleet({ drainTimeout: 2_000 });
   const slow = await openGuest(under.socket('web-7'));
   slow.socket.write(bare('/large'));
   await slow.received(1000);
+  slow.socket.pause();
   const stuck = await openGuest(under.socket('web-8'));
   stuck.socket.pause();
   stuck.socket.write(bare('/large'));
   await eventually(async () => ((await openBlobs(under)) === 2 ? true : undefined));
-  await under[Symbol.asyncDispose]();
+  const stopped = under[Symbol.asyncDispose]();
+  slow.socket.resume();
+  await stopped;
   expect(sample(under, 'gstored_connections')).toBe(0);
   expect((await slow.finished).bytes.subarray(-large.length).equals(large)).toBe(true);
   stuck.socket.resume();
