@@ -22,6 +22,9 @@ export type ObservedKind = DeclaredKind | 'Namespace' | 'ConfigMap' | 'Secret';
 
 export type Declared = GuestStoreRepository | ContentItem | VMAccessPolicy | ClusterVMAccessPolicy | GuestVM;
 
+/** What grants and denies, in a namespace or in all. */
+export type Policy = VMAccessPolicy | ClusterVMAccessPolicy;
+
 /**
  * The declared resources as they are observed now, from an API server or a folder of manifests. Views are live: read them
  * at the moment of use. `generation` is always set.

@@ -1,6 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { RuleSet } from '../../src/core/settings.ts';
-import { canonicalRuleSet } from '../../src/rules/canonical.ts';
 import { type PolicyRules, rulesForVm } from '../../src/rules/rules-for-vm.ts';
 
 const repository = { namespace: 'fleet', name: 'main' };
@@ -68,25 +66,6 @@ test('a VM has at most 2,048 rules, the closing one included', () => {
       message: expect.stringContaining('8 policies together give 2049 rules'),
     }),
   );
-});
-
-describe('the text whose digest names a rule set', () => {
-  test('has sorted keys and no blanks', () => {
-    expect(canonicalRuleSet(rulesForVm([policy('a/x', { grant: ['a b'] })]))).toBe(
-      '{"ceiling":null,"deny":[],"grant":[{"index":0,"match":"Whole","pattern":"a b","policy":{"kind":"VMAccessPolicy","name":"x","namespace":"a"}}]}',
-    );
-  });
-
-  test('is the same however the rule set was put together, and differs when a rule does', () => {
-    const ruleSet = rulesForVm([policy('a/x', { grant: ['1', '2'] })]);
-    const turned: RuleSet = {
-      ceiling: null,
-      deny: [],
-      grant: ruleSet.grant.map(({ pattern, match, policy, index }) => ({ index, policy, match, pattern })),
-    };
-    expect(canonicalRuleSet(turned)).toBe(canonicalRuleSet(ruleSet));
-    expect(canonicalRuleSet({ ...turned, grant: turned.grant.toReversed() })).not.toBe(canonicalRuleSet(ruleSet));
-  });
 });
 
 function policy(key: string, rules: Partial<Omit<PolicyRules, 'policy'>>): PolicyRules {

@@ -1,7 +1,7 @@
 import { conditionOf } from '../../core/conditions.ts';
 import { keyOf } from '../../core/names.ts';
 import type { RuleRecord, RuleSet } from '../../core/settings.ts';
-import type { Policy } from './vm-rules.ts';
+import type { Policy } from '../types.ts';
 
 /** Policies as they are in force: a suspended one stays as it was when it was last not suspended. */
 export interface AppliedPolicies {

@@ -3,9 +3,9 @@ import type { Failure, PolicyOutcome } from '../../core/outcome.ts';
 import { failureOf } from '../../core/outcome.ts';
 import { asGuestStoreError } from '../../lib/errors.ts';
 import { compilePattern } from '../../rules/pattern.ts';
+import type { Policy } from '../types.ts';
 import { declared, type Outcomes } from './pass.ts';
 import type { Selected } from './selected.ts';
-import type { Policy } from './vm-rules.ts';
 
 /** What came of policies, told from the VMs that they select; call after the VMs have outcomes. */
 export function passPolicies(

@@ -1,5 +1,5 @@
 import { keyOf, type ObjectKey } from '../../core/names.ts';
-import type { Policy } from './vm-rules.ts';
+import type { Policy } from '../types.ts';
 
 /** Which policies select which VMs, both ways, as of the last pass over each VM. */
 export interface Selected {

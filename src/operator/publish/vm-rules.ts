@@ -1,4 +1,4 @@
-import type { ClusterVMAccessPolicy, GuestVM, VMAccessPolicy } from '../../api/resources.generated.ts';
+import type { GuestVM } from '../../api/resources.generated.ts';
 import type { Digest } from '../../core/digest.ts';
 import { compareKeys, keyOf, type ObjectKey } from '../../core/names.ts';
 import { type Failure, failureOf } from '../../core/outcome.ts';
@@ -8,10 +8,8 @@ import { asGuestStoreError } from '../../lib/errors.ts';
 import { compileRuleSet } from '../../rules/compile.ts';
 import { type PolicyRules, rulesForVm } from '../../rules/rules-for-vm.ts';
 import { ruleSetDigest } from '../../store/canonical.ts';
-import type { World } from '../types.ts';
+import type { Policy, World } from '../types.ts';
 import type { AppliedPolicies } from './applied-policies.ts';
-
-export type Policy = VMAccessPolicy | ClusterVMAccessPolicy;
 
 /** The effective rules of one VM, with where they came from. */
 export interface VmRules {
