@@ -135,7 +135,7 @@ test('metrics, health and readiness are served where asked for', async () => {
   expect(metrics.headers.get('content-type')).toContain('version=0.0.4');
   const text = await metrics.text();
   expect(text).toContain('gstored_requests_total{status="200",result="sent"} 1');
-  expect(text).toContain(`gstored_revision{store="default"} ${seq}`);
+  expect(text).toContain(`gstored_revision{datastore="default"} ${seq}`);
   expect(text).toContain('gstored_sockets 1');
   expect(text).toContain('gstored_request_duration_seconds_count 1');
   expect((await get('/else')).status).toBe(404);
