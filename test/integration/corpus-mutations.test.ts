@@ -92,16 +92,16 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
 function mutate(original: { [key: string]: Json }, mutations: readonly Mutation[]): { [key: string]: Json } {
   const object = structuredClone(original);
   for (const step of mutations) {
-    // Not what the object is, nor where it lies: a request to another place is another question.
-    const paths = [...pathsOf(object, [])].filter(
-      ([first, second]) => first !== 'kind' && first !== 'apiVersion' && second !== 'namespace',
-    );
+    // Not what the object is: a request for another kind is another question.
+    const paths = [...pathsOf(object, [])].filter(([first]) => first !== 'kind' && first !== 'apiVersion');
     const path = paths[step.at % paths.length] ?? [];
     if (step.act === 'remove') set(object, path, undefined);
     else if (step.act === 'replace') set(object, path, step.value);
     else if (step.act === 'add') set(object, [...path, step.key], step.value);
     else set(object, path, structuredClone(get(object, paths[step.from % paths.length] ?? []) ?? null));
   }
+  // Nor where it lies: the server refuses a request to another place before it looks at the object.
+  set(object, ['metadata', 'namespace'], get(original, ['metadata', 'namespace']));
   return object;
 }
 
