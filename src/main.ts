@@ -9,8 +9,18 @@ import { GuestStoreError, messageOf } from './lib/errors.ts';
 /** Wrong usage of the guest's command has a code beside those of VMware's client library. */
 const wrongUsage: Readonly<Record<string, ExitCode>> = { getcontent: 64 };
 
+/** The first major version of Node that has what this program is written in. */
+const leastNode = 24;
+
 /** argv and environment in, exit code out; nothing else reads either. */
 async function main(args: readonly string[]): Promise<ExitCode> {
+  if (Number.parseInt(process.versions.node, 10) < leastNode) {
+    const found = `this is Node ${process.versions.node}`;
+    process.stderr.write(
+      `gueststore needs Node >= ${leastNode}, ${found}; put node_modules/.bin of the checkout first on PATH.\n`,
+    );
+    return 1;
+  }
   const [name = 'help', ...rest] = args;
   if (name === 'help' || name === '--help' || name === '-h') {
     process.stdout.write(usage());

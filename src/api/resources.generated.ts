@@ -148,7 +148,7 @@ export interface PolicyWarning {
 export interface ClusterVMAccessPolicyStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
-  /** Value of the annotation gueststore.dev/reconcile-at that was last acted upon. */
+  /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
   /** What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective and Programmed. */
   readonly conditions?: readonly Condition[];
@@ -321,7 +321,7 @@ export interface ContentItemProgress {
 export interface ContentItemStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
-  /** Value of the annotation gueststore.dev/reconcile-at that was last acted upon. */
+  /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
   /** What is true of the object now. Types are Ready, Reconciling, Stalled, SourceReady, Verified, Stored and Served. */
   readonly conditions?: readonly Condition[];
@@ -357,7 +357,7 @@ export interface GuestStoreHostSpace {
 export interface GuestStoreHostStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
-  /** Value of the annotation gueststore.dev/reconcile-at that was last acted upon. */
+  /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
   /** What is true of the object now. Types are Ready, Reconciling, Stalled and Served. */
   readonly conditions?: readonly Condition[];
@@ -447,7 +447,7 @@ export interface GuestStoreRepositoryHosts {
 export interface GuestStoreRepositoryStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
-  /** Value of the annotation gueststore.dev/reconcile-at that was last acted upon. */
+  /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
   /** What is true of the object now. Types are Ready, Reconciling, Stalled, Stored and Served. */
   readonly conditions?: readonly Condition[];
@@ -577,7 +577,7 @@ export interface GuestVMTarget {
 export interface GuestVMStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
-  /** Value of the annotation gueststore.dev/reconcile-at that was last acted upon. */
+  /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
   /** What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective, Served and Programmed. */
   readonly conditions?: readonly Condition[];
@@ -617,7 +617,7 @@ export interface VMAccessPolicySpec {
 export interface VMAccessPolicyStatus {
   /** Generation that this status speaks of; -1 before the operator has seen the object. */
   readonly observedGeneration?: number;
-  /** Value of the annotation gueststore.dev/reconcile-at that was last acted upon. */
+  /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
   /** What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective and Programmed. */
   readonly conditions?: readonly Condition[];

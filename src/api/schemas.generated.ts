@@ -267,7 +267,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     "lastHandledReconcileAt": {
      "type": "string",
      "maxLength": 64,
-     "description": "Value of the annotation gueststore.dev/reconcile-at that was last acted upon."
+     "description": "Value of the annotation gueststore.dev/requestedAt that was last acted upon."
     },
     "conditions": {
      "type": "array",
@@ -945,7 +945,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     "lastHandledReconcileAt": {
      "type": "string",
      "maxLength": 64,
-     "description": "Value of the annotation gueststore.dev/reconcile-at that was last acted upon."
+     "description": "Value of the annotation gueststore.dev/requestedAt that was last acted upon."
     },
     "conditions": {
      "type": "array",
@@ -1101,7 +1101,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     "lastHandledReconcileAt": {
      "type": "string",
      "maxLength": 64,
-     "description": "Value of the annotation gueststore.dev/reconcile-at that was last acted upon."
+     "description": "Value of the annotation gueststore.dev/requestedAt that was last acted upon."
     },
     "conditions": {
      "type": "array",
@@ -1672,7 +1672,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     "lastHandledReconcileAt": {
      "type": "string",
      "maxLength": 64,
-     "description": "Value of the annotation gueststore.dev/reconcile-at that was last acted upon."
+     "description": "Value of the annotation gueststore.dev/requestedAt that was last acted upon."
     },
     "conditions": {
      "type": "array",
@@ -2076,7 +2076,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     "lastHandledReconcileAt": {
      "type": "string",
      "maxLength": 64,
-     "description": "Value of the annotation gueststore.dev/reconcile-at that was last acted upon."
+     "description": "Value of the annotation gueststore.dev/requestedAt that was last acted upon."
     },
     "conditions": {
      "type": "array",
@@ -2459,7 +2459,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     "lastHandledReconcileAt": {
      "type": "string",
      "maxLength": 64,
-     "description": "Value of the annotation gueststore.dev/reconcile-at that was last acted upon."
+     "description": "Value of the annotation gueststore.dev/requestedAt that was last acted upon."
     },
     "conditions": {
      "type": "array",

@@ -186,16 +186,19 @@ describe('the mission', () => {
     expect((await readyOf('vmaccesspolicy', 'db')).observedGeneration).toBe(2);
   });
 
-  test('while the API server is gone, guests fetch and are denied as before', async () => {
+  test('while the API server is gone for a minute, guests fetch and are denied as before', async () => {
     await installation.server.kill();
+    const back = performance.now() + 60_000;
     await operator.says('leadership lost');
-    await fetches('web', '/vmware/vmtools-11/agent.bin', contents['/vmware/vmtools-11/agent.bin']);
-    await fetches('plain', '/config/token', contents['/config/token']);
-    expect(await codes('db', '/config/motd.txt', '/vmware/vmtools-10/agent.bin', nothing)).toEqual([
-      forbidden,
-      success,
-      notFound,
-    ]);
+    do {
+      await fetches('web', '/vmware/vmtools-11/agent.bin', contents['/vmware/vmtools-11/agent.bin']);
+      await fetches('plain', '/config/token', contents['/config/token']);
+      expect(await codes('db', '/config/motd.txt', '/vmware/vmtools-10/agent.bin', nothing)).toEqual([
+        forbidden,
+        success,
+        notFound,
+      ]);
+    } while (performance.now() < back);
   });
 
   test('once it is back the same operator goes on', async () => {

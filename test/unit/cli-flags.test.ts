@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
 import { environmentTwin, type Flag, readFlags, readNamedFolders } from '../../src/cli/flags.ts';
@@ -55,4 +56,9 @@ test.each(Object.entries(commands))('the usage of %s names each flag with its tw
     expect(text).toContain(`--${flag.name}`);
     expect(text).toContain(environmentTwin(flag.name));
   }
+});
+
+test.each(Object.entries(commands))('docs/commands.md says of %s what --help prints', (name, command) => {
+  const page = readFileSync(new URL('../../docs/commands.md', import.meta.url), 'utf8');
+  expect(page).toContain(`## ${name}\n\n\`\`\`text\n${commandUsage(name, command)}\`\`\`\n`);
 });
