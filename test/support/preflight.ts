@@ -36,6 +36,12 @@ const needs: readonly Need[] = [
     has: async () => (await output('/sbin/ldconfig', '-p')).includes('libguestStoreClient.so.0'),
   },
   {
+    what: 'openssl',
+    why: 'makes the certificates of web servers that content is fetched from',
+    package: 'openssl',
+    has: () => runs('openssl', 'version'),
+  },
+  {
     what: 'vmware-toolbox-cmd',
     why: "VMware's own command",
     package: 'open-vm-tools',
@@ -50,6 +56,14 @@ const goThere = await hasGo();
 // The folders that KUBEBUILDER_ASSETS usually names hold no kube-controller-manager; few tests need it.
 const vital = unbuilt.filter((name) => name !== 'kube-controller-manager');
 const goNeeded = vital.length > 0 && !goThere;
+
+if (process.getuid?.() !== 0) {
+  console.error(
+    'The tests mount small file systems of their own (full, read-only) and give sockets other owners: run them as root,',
+  );
+  console.error('\n  sudo -E npm test\n');
+  process.exitCode = 1;
+}
 
 if (lacking.length > 0 || goNeeded) {
   console.error('The tests need what this machine does not have:\n');
@@ -71,7 +85,9 @@ if (unbuilt.length > 0 && !goThere) {
   console.warn(
     `Without Go there is no ${unbuilt.join(', ')}: tests of namespace deletion and aggregated roles will fail.`,
   );
-} else if (unbuilt.length > 0) {
+} else if (process.exitCode === 1) process.exit();
+
+if (unbuilt.length > 0) {
   console.log(`Building once for this machine, on two cores: ${buildAnnouncement(unbuilt)}.`);
   for (const name of unbuilt) {
     const start = performance.now();
