@@ -1,3 +1,4 @@
+import { GuestStoreError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { type Flag, readNamedFolders, type Values } from './flags.ts';
 import type { ExitCode, Io } from './io.ts';
@@ -63,6 +64,25 @@ const kubeconfig: Flag = {
 };
 const logLevel: Flag = { name: 'log-level', value: 'LEVEL', default: 'info', help: 'debug, info, warn or error' };
 
+/** Part of the contract, and refused rather than ignored until what they ask for is there. */
+const later = {
+  cacheDir: {
+    name: 'cache-dir',
+    value: 'DIR',
+    help: 'a cache on this host in front of the datastore (not supported yet)',
+  },
+  cacheSize: { name: 'cache-size', value: 'SIZE', help: 'bound of that cache, such as 4Gi (not supported yet)' },
+  trust: { name: 'trust', value: 'FILE', help: 'serve only revisions signed by these keys (not supported yet)' },
+  signingKey: { name: 'signing-key', value: 'FILE', help: 'sign each revision with this key (not supported yet)' },
+} as const satisfies Readonly<Record<string, Flag>>;
+
+const transport: Flag = {
+  name: 'transport',
+  value: 'NAME',
+  default: 'auto',
+  help: 'auto, node or fast (auto takes node; fast is not supported yet)',
+};
+
 /** Where to look; without one, the cluster. */
 const place: readonly Flag[] = [
   { name: 'manifests', value: 'DIR', help: 'look at a folder of manifests' },
@@ -108,8 +128,9 @@ export const commands: Readonly<Record<string, Command>> = {
   operator: {
     summary: 'publishes the resources of a Kubernetes cluster into the datastore, and says in status what is true',
     positionals: [],
-    flags: [datastore, kubeconfig, importDir, metrics, logLevel],
+    flags: [datastore, kubeconfig, importDir, later.signingKey, metrics, logLevel],
     run: async (values, { environment, io, log, version }) => {
+      refuseLater(values, [later.signingKey]);
       const { runOperator } = await import('./operator.ts');
       const options = {
         datastores: readNamedFolders('datastore', values.list('datastore')),
@@ -125,8 +146,22 @@ export const commands: Readonly<Record<string, Command>> = {
   daemon: {
     summary: 'gstored: serves the VMs of one host from the datastore',
     positionals: [],
-    flags: [datastore, { ...host, required: true }, runDir, socketRoot, logDir, metrics, logLevel],
+    flags: [
+      datastore,
+      { ...host, required: true },
+      runDir,
+      socketRoot,
+      transport,
+      later.cacheDir,
+      later.cacheSize,
+      later.trust,
+      logDir,
+      metrics,
+      logLevel,
+    ],
     run: async (values, { io, log, version }) => {
+      refuseLater(values, [later.cacheDir, later.cacheSize, later.trust]);
+      checkTransport(values.text('transport'));
       const { runDaemon } = await import('./daemon.ts');
       const options = {
         datastores: readNamedFolders('datastore', values.list('datastore')),
@@ -232,6 +267,24 @@ export const commands: Readonly<Record<string, Command>> = {
       (await import('./validate.ts')).runValidate({ paths: values.positionals, strict: values.on('strict') }, io),
   },
 };
+
+/** Throws `NotSupportedYet`: who asks for signatures or a cache must not run without. */
+function refuseLater(values: Values, flags: readonly Flag[]): void {
+  const asked = flags.find(({ name }) => values.optional(name) !== undefined);
+  if (asked === undefined) return;
+  throw new GuestStoreError('NotSupportedYet', `--${asked.name} is not supported by this version; leave it out.`);
+}
+
+function checkTransport(name: string): void {
+  if (name === 'auto' || name === 'node') return;
+  if (name === 'fast') {
+    throw new GuestStoreError(
+      'NotSupportedYet',
+      '--transport fast is not supported by this version; take auto or node.',
+    );
+  }
+  throw new GuestStoreError('InvalidArgument', `--transport ${name}: auto, fast or node`);
+}
 
 /** `DIR` alone is for every namespace. */
 function readImportFolders(values: readonly string[]): ReadonlyMap<string, string> {

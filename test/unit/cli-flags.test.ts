@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
 import { environmentTwin, type Flag, readFlags, readNamedFolders } from '../../src/cli/flags.ts';
@@ -11,6 +12,9 @@ const flags: readonly Flag[] = [
   { name: 'max-connections', value: 'N', default: '8', help: 'number' },
   { name: 'once', help: 'end' },
 ];
+
+const daemon = ['--datastore', '/d', '--host', 'h', '--run-dir', '/r'];
+const stdout = new PassThrough();
 
 test('a flag on the command line comes before its twin in the environment, and that before the default', () => {
   const environment = { GUESTSTORE_LOG_LEVEL: 'debug', GUESTSTORE_DATASTORE: 'a=/a,b=/b' };
@@ -61,4 +65,18 @@ test.each(Object.entries(commands))('the usage of %s names each flag with its tw
 test.each(Object.entries(commands))('docs/commands.md says of %s what --help prints', (name, command) => {
   const page = readFileSync(new URL('../../docs/commands.md', import.meta.url), 'utf8');
   expect(page).toContain(`## ${name}\n\n\`\`\`text\n${commandUsage(name, command)}\`\`\`\n`);
+});
+
+test.each([
+  { name: 'operator', args: ['--datastore', '/d', '--signing-key', '/k'], message: /--signing-key is not supported/ },
+  { name: 'daemon', args: [...daemon, '--trust', '/k'], message: /--trust is not supported/ },
+  { name: 'daemon', args: [...daemon, '--cache-dir', '/c'], message: /--cache-dir is not supported/ },
+  { name: 'daemon', args: [...daemon, '--transport', 'fast'], message: /--transport fast is not supported/ },
+  { name: 'daemon', args: [...daemon, '--transport', 'slow'], message: /auto, fast or node/ },
+])('$name $args is refused, not ignored', async ({ name, args, message }) => {
+  const command = commands[name];
+  const values = readFlags(command?.flags ?? [], args, {});
+  const context = { environment: {}, version: '', io: { stdout, stderr: stdout, signal: AbortSignal.abort() } };
+  const log = () => Promise.reject(new Error('it went on'));
+  await expect(command?.run(values, { ...context, log })).rejects.toThrow(message);
 });
