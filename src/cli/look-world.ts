@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { GuestStoreHost, Resource } from '../api/resources.generated.ts';
 import type { Client } from '../kube/client.ts';
 import { connect } from '../kube/connect.ts';
-import type { KubeObject, Stored } from '../kube/objects.ts';
+import { type KubeObject, keyOf } from '../kube/objects.ts';
 import { type Resource as ApiResource, configMaps, namespaces, secrets } from '../kube/resource.ts';
 import { GuestStoreError } from '../lib/errors.ts';
 import { silent } from '../lib/log.ts';
@@ -70,12 +70,8 @@ async function listAll<T extends KubeObject>(
   let next: string | undefined;
   do {
     const page = await client.list(resource, { limit: 500, continue: next, signal });
-    for (const object of page.items) found.set(keyOfStored(object), { ...object, kind: resource.kind });
+    for (const object of page.items) found.set(keyOf(object), { ...object, kind: resource.kind });
     next = page.continue;
   } while (next !== undefined);
   return found;
-}
-
-function keyOfStored({ metadata }: Stored<KubeObject>): string {
-  return metadata.namespace === undefined ? metadata.name : `${metadata.namespace}/${metadata.name}`;
 }

@@ -14,5 +14,5 @@ export function unknownCritical(
 
 /** False: the record asks for something that this version does not know, so nothing may be decided by it. */
 export function servable(record: { readonly critical?: readonly string[] }): boolean {
-  return unknownCritical(record).length === 0;
+  return record.critical === undefined || unknownCritical(record).length === 0;
 }

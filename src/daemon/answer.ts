@@ -1,5 +1,6 @@
 import type { Entry, RetiredEntry, StoredEntry } from '../core/catalog.ts';
 import { type ContentPath, resolveRequestPath } from '../core/content-path.ts';
+import { servable } from '../core/critical.ts';
 import type { Digest } from '../core/digest.ts';
 import type { ObjectKey } from '../core/names.ts';
 import type { RuleSet, VmRow } from '../core/settings.ts';
@@ -80,7 +81,7 @@ export function answerRequest(
 
   if (snapshot === undefined) return unavailable('NoRevision');
   if (row === undefined || row.host !== grounds.host) return unavailable('UnknownVM');
-  if (beyondUs(snapshot.commit) || beyondUs(row)) return unavailable('NotUnderstood');
+  if (!servable(snapshot.commit) || !servable(row)) return unavailable('NotUnderstood');
   if (!row.enabled) return unavailable('AccessDisabled');
   if (row.refused !== null) return unavailable('VMRefused');
   // A catalog of its own is reserved for staged rollouts: serving the repository's instead would be a guess.
@@ -88,7 +89,7 @@ export function answerRequest(
   if (row.repository === null) return unavailable('NoRepository');
   const repository = snapshot.repositories.get(row.repository);
   if (repository === undefined) return unavailable('NoRepository');
-  if (beyondUs(repository)) return unavailable('NotUnderstood');
+  if (!servable(repository)) return unavailable('NotUnderstood');
 
   const decision = decideBy(row.ruleSet, snapshot, path, grounds.decide);
   if (typeof decision === 'string') return unavailable(decision);
@@ -98,7 +99,7 @@ export function answerRequest(
   if (entry === undefined) {
     return repository.authoritative ? { kind: 'not-found', path, decision } : unavailable('NotAuthoritative', decision);
   }
-  if (beyondUs(entry)) return unavailable('NotUnderstood', decision);
+  if (!servable(entry)) return unavailable('NotUnderstood', decision);
   return answerEntry(entry, path, decision, grounds.now);
 }
 
@@ -142,11 +143,6 @@ function decideBy(
 ): Decision | 'RulesUnreadable' | 'NotUnderstood' {
   const rules = digest === null ? undefined : snapshot.ruleSet(digest);
   if (digest === null || rules === undefined) return 'RulesUnreadable';
-  if (beyondUs(rules)) return 'NotUnderstood';
+  if (!servable(rules)) return 'NotUnderstood';
   return decide(digest, rules, path) ?? 'RulesUnreadable';
-}
-
-/** A record that names an extension which its reader must understand: this version knows none. */
-function beyondUs(record: { readonly critical?: readonly string[] }): boolean {
-  return record.critical !== undefined && record.critical.length > 0;
 }

@@ -62,7 +62,7 @@ export function createContents(options: ContentsOptions): Contents {
       if (item.spec.source.file !== undefined) {
         return known(await imported(wanted, item.spec.source.file.path, signal));
       }
-      const { bytes, sensitive } = await localBytes(wanted, signal);
+      const { bytes, sensitive } = await localBytes(item, wanted.world, signal);
       return known(await stored(wanted, bytes, sensitive, signal));
     } catch (thrown) {
       signal.throwIfAborted();
@@ -131,24 +131,25 @@ export function createContents(options: ContentsOptions): Contents {
     return { ...blob, sensitive: false, sourceRevision: file.sourceRevision };
   }
 
-  async function localBytes({ item, world }: Wanted, signal: AbortSignal) {
-    const { inline, configMapKeyRef, secretKeyRef } = item.spec.source;
-    const { namespace } = item.metadata;
-    if (inline !== undefined) return { bytes: inlineBytes(inline), sensitive: false };
-    if (configMapKeyRef !== undefined) {
-      const data = await world.configMap(namespace, configMapKeyRef.name, signal);
-      if (data === undefined) throw missing('ConfigMap', namespace, configMapKeyRef.name);
-      return { bytes: configMapBytes(data, configMapKeyRef.key), sensitive: false };
-    }
-    if (secretKeyRef !== undefined) {
-      const data = await world.secret(namespace, secretKeyRef.name, signal);
-      if (data === undefined) throw missing('Secret', namespace, secretKeyRef.name);
-      return { bytes: secretBytes(data, secretKeyRef.key), sensitive: true };
-    }
-    throw new GuestStoreError('InvalidManifest', 'spec.source names no source that is known');
-  }
-
   return { resolve, forget: (item) => fetcher.forget(item) };
+}
+
+/** Bytes that stand in the item or in an object beside it. Throws what the item's status then says. */
+export async function localBytes(item: ContentItem, world: World, signal: AbortSignal) {
+  const { inline, configMapKeyRef, secretKeyRef } = item.spec.source;
+  const { namespace } = item.metadata;
+  if (inline !== undefined) return { bytes: inlineBytes(inline), sensitive: false };
+  if (configMapKeyRef !== undefined) {
+    const data = await world.configMap(namespace, configMapKeyRef.name, signal);
+    if (data === undefined) throw missing('ConfigMap', namespace, configMapKeyRef.name);
+    return { bytes: configMapBytes(data, configMapKeyRef.key), sensitive: false };
+  }
+  if (secretKeyRef !== undefined) {
+    const data = await world.secret(namespace, secretKeyRef.name, signal);
+    if (data === undefined) throw missing('Secret', namespace, secretKeyRef.name);
+    return { bytes: secretBytes(data, secretKeyRef.key), sensitive: true };
+  }
+  throw new GuestStoreError('InvalidManifest', 'spec.source names no source that is known');
 }
 
 /** Writes bytes that are in memory; none where they are what is published already. */

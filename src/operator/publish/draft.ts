@@ -3,6 +3,7 @@ import type { ContentPath } from '../../core/content-path.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { RuleSet, VmRow } from '../../core/settings.ts';
+import { canonicalJson } from '../../store/canonical.ts';
 import type { Snapshot, StoreChange } from '../../store/types.ts';
 
 /** The next revision of one datastore while a pass works it out: what is committed, seen through the changes so far. */
@@ -81,13 +82,5 @@ function assign<Key, Value>(changes: Map<Key, Value>, key: Key, value: Value, ba
 
 /** Records are plain JSON; the order of their fields means nothing. */
 export function sameRecord(a: unknown, b: unknown): boolean {
-  return a === b || canonical(a) === canonical(b);
-}
-
-function canonical(value: unknown): string | undefined {
-  return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
+  return a === b || canonicalJson(a) === canonicalJson(b);
 }

@@ -1,16 +1,14 @@
 import { createHash } from 'node:crypto';
-import type { ContentItem } from '../../api/resources.generated.ts';
 import type { Entry, RepositoryRow } from '../../core/catalog.ts';
 import type { ContentPath } from '../../core/content-path.ts';
 import { type Digest, isDigest } from '../../core/digest.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { VmRow } from '../../core/settings.ts';
-import { configMapBytes, inlineBytes, secretBytes } from '../../sources/inline.ts';
 import type { Snapshot, StoreWriter } from '../../store/types.ts';
 import type { World } from '../types.ts';
 import { createAddresses } from './addresses.ts';
 import { createAppliedPolicies } from './applied-policies.ts';
-import type { Attempt, Contents, Wanted } from './contents.ts';
+import { type Attempt, type Contents, localBytes, type Wanted } from './contents.ts';
 import { createDraft, type Draft } from './draft.ts';
 import { createLedger } from './ledger.ts';
 import type { Pass } from './pass.ts';
@@ -54,14 +52,14 @@ function sourcelessContents(world: World): Contents {
     if (digest !== undefined && isDigest(digest) && size !== undefined) {
       return found({ digest, size, sensitive });
     }
-    const bytes = await localBytes(item, world, signal).catch(() => undefined);
-    if (bytes === undefined) {
+    const local = await localBytes(item, world, signal).catch(() => undefined);
+    if (local === undefined) {
       const { digest: asked } = item.spec;
       return found({ digest: asked !== undefined && isDigest(asked) ? asked : unknownDigest, size: 0, sensitive });
     }
     return found({
-      digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
-      size: bytes.length,
+      digest: `sha256:${createHash('sha256').update(local.bytes).digest('hex')}`,
+      size: local.bytes.length,
       sensitive,
     });
   }
@@ -70,21 +68,6 @@ function sourcelessContents(world: World): Contents {
 
 function found(content: { readonly digest: Digest; readonly size: number; readonly sensitive: boolean }): Attempt {
   return { content: { ...content, sourceRevision: '' }, failure: undefined, sourceFailure: undefined, fetching: false };
-}
-
-async function localBytes({ metadata, spec }: ContentItem, world: World, signal: AbortSignal) {
-  const { inline, configMapKeyRef, secretKeyRef } = spec.source;
-  const { namespace } = metadata;
-  if (inline !== undefined) return inlineBytes(inline);
-  if (configMapKeyRef !== undefined) {
-    const data = await world.configMap(namespace, configMapKeyRef.name, signal);
-    return data && configMapBytes(data, configMapKeyRef.key);
-  }
-  if (secretKeyRef !== undefined) {
-    const data = await world.secret(namespace, secretKeyRef.name, signal);
-    return data && secretBytes(data, secretKeyRef.key);
-  }
-  return undefined;
 }
 
 const emptySnapshot: Snapshot = {

@@ -1,7 +1,8 @@
+import type { Json } from '../../api/compose.ts';
 import type { Finding, Verdict } from '../../api/findings.ts';
-import { type ManifestDocument, parseManifests } from '../../api/manifests.ts';
+import { isObject, type ManifestDocument, parseManifests } from '../../api/manifests.ts';
 import type { Resource } from '../../api/resources.generated.ts';
-import type { ObjectKey } from '../../core/names.ts';
+import { keyOf } from '../../core/names.ts';
 
 /** An object of another group that is of use here. */
 export interface Helper {
@@ -27,11 +28,7 @@ export interface ManifestObjects {
 
 /** `kind namespace/name`: two objects with the same one are one object. */
 export function identityOf({ kind, metadata }: ManifestObject): string {
-  return `${kind} ${keyOfObject(metadata)}`;
-}
-
-function keyOfObject({ namespace, name }: { readonly namespace?: string; readonly name: string }): ObjectKey {
-  return namespace === undefined ? name : `${namespace}/${name}`;
+  return `${kind} ${keyOf(metadata)}`;
 }
 
 export function readObjects(
@@ -60,7 +57,7 @@ export function readObjects(
 /** The three kinds of Kubernetes that mean something here; undefined for any other. */
 function helperOf(document: ManifestDocument): Helper | Finding | undefined {
   const { value } = document;
-  if (!isRecord(value)) return undefined;
+  if (!isObject(value)) return undefined;
   const { kind, metadata } = value;
   if (kind !== 'ConfigMap' && kind !== 'Secret' && kind !== 'Namespace') return undefined;
   const fault = (path: string[], reason: string, wayOut: string): Finding => ({
@@ -70,7 +67,7 @@ function helperOf(document: ManifestDocument): Helper | Finding | undefined {
     reason,
     wayOut,
   });
-  if (!isRecord(metadata) || typeof metadata.name !== 'string' || metadata.name === '') {
+  if (!isObject(metadata) || typeof metadata.name !== 'string' || metadata.name === '') {
     return fault(['metadata', 'name'], 'is required', 'give the object a name');
   }
   const name = metadata.name;
@@ -92,14 +89,10 @@ function helperOf(document: ManifestDocument): Helper | Finding | undefined {
   return { kind, metadata: { name, namespace }, data: { ...data, ...Object.fromEntries(written) } };
 }
 
-function textsOf(value: unknown): Readonly<Record<string, string>> | undefined {
-  if (!isRecord(value)) return undefined;
+function textsOf(value: Json | undefined): Readonly<Record<string, string>> | undefined {
+  if (!isObject(value)) return undefined;
   const texts = Object.entries(value).flatMap(([key, text]) =>
     typeof text === 'string' ? [[key, text] as const] : [],
   );
   return texts.length === Object.keys(value).length ? Object.fromEntries(texts) : undefined;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
