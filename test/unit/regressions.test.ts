@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+
+const page = new URL('../../docs/regressions.md', import.meta.url);
+
+interface Row {
+  readonly happens: string;
+  readonly tests: readonly { readonly file: string; readonly name: string }[];
+}
+
+/** The rows of all tables of the page. Throws where the third cell is neither tests nor `none yet`. */
+function rowsOf(text: string): readonly Row[] {
+  const rows = text.matchAll(/^\| (?<happens>.+?) \| (?<promised>.+?) \| (?<tests>.+) \|$/gm);
+  return Array.from(rows, ({ groups = {} }) => ({
+    happens: groups.happens ?? '',
+    tests: testsOf(groups.tests ?? ''),
+  })).filter(({ happens }) => happens !== 'what happens' && happens !== '---');
+}
+
+function testsOf(cell: string): Row['tests'] {
+  if (['none yet', 'test', '---'].includes(cell)) return [];
+  return cell.split('<br>').map((one) => {
+    const { file, name } = /^\[[^\]]+\]\((?<file>[^)]+)\): (?<name>.+)$/.exec(one)?.groups ?? {};
+    if (file === undefined || name === undefined) throw new Error(`not "[file](path): name of the test": ${one}`);
+    return { file, name };
+  });
+}
+
+/** Whether a test file gives that title to a test or a group; a table's title stands as it is written there. */
+function hasTitle(source: string, title: string): boolean {
+  const literal = title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll("'", "\\\\?'");
+  return new RegExp(`\\(\\s*(['"\`])${literal}\\1`).test(source);
+}
+
+const rows = rowsOf(readFileSync(page, 'utf8'));
+
+test.each(rows.flatMap(({ tests }) => tests))('$name stands in $file', ({ file, name }) => {
+  const source = readFileSync(new URL(file, page), 'utf8');
+  expect(name.split(' › ').filter((title) => !hasTitle(source, title))).toEqual([]);
+});
+
+/** Debts: whoever pays one takes its line away, here and on the page. */
+const untested: readonly string[] = [
+  'Compaction storm: etcd forgets its history again and again under lists and watches',
+  'The server ends a watch, as it does after some minutes',
+  'Events come twice',
+  'An object of a megabyte',
+  '403 in the midst of it: a role is taken away for a while',
+  'It comes back after long',
+  '429 storm: it asks everybody to wait',
+  'A list takes very long',
+  'Its token is rotated',
+  'Its CA is rotated',
+  'A clock jumps',
+  'An object is deleted while its content is fetched',
+  'An object is deleted while the operator cannot reach the API server',
+  'Clean-up fails',
+  'Its namespace is deleted',
+  'The operator is uninstalled, and objects are left over',
+  '10,000 items and 10,000 VMs',
+  'Many hours of all of this',
+];
+
+test('what has no test yet is known', () => {
+  expect(rows.filter(({ tests }) => tests.length === 0).map(({ happens }) => happens)).toEqual(untested);
+});
