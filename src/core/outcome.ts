@@ -46,6 +46,8 @@ export interface Outcome {
   readonly inherited: boolean;
   readonly failure: Failure | undefined;
   readonly suspended: boolean;
+  /** The request for a look (`requestOf`) that this outcome answers; undefined while it is not answered. */
+  readonly handled: string | undefined;
   /** Fields that this version accepts but does not act on yet. */
   readonly notSupported: readonly string[];
 }

@@ -2,7 +2,11 @@
 export const fleetHost = 'host-a';
 
 type Spec = Readonly<Record<string, unknown>>;
-type Meta = { readonly labels?: Readonly<Record<string, string>>; readonly namespace?: string };
+type Meta = {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly namespace?: string;
+};
 
 /** Manifests as JSON, which is YAML too. Several objects make one file. */
 export function yaml(...objects: readonly object[]): string {

@@ -11,7 +11,15 @@ const alone: Reach = { current: [], behind: [], unreachable: [] };
 const served: Reach = { current: ['a'], behind: [], unreachable: [] };
 const behind: Reach = { current: ['a'], behind: ['b'], unreachable: [] };
 
-const outcome = { generation: 3, seq: 7, inherited: false, failure: undefined, suspended: false, notSupported: [] };
+const outcome = {
+  generation: 3,
+  seq: 7,
+  inherited: false,
+  failure: undefined,
+  suspended: false,
+  notSupported: [],
+  handled: undefined,
+};
 const digest = `sha256:${'0'.repeat(64)}` as const;
 const item: ItemOutcome = {
   ...outcome,

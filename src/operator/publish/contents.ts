@@ -24,6 +24,8 @@ export interface Attempt {
   /** Trouble in asking a source again, whose content is known already. */
   readonly sourceFailure: Failure | undefined;
   readonly fetching: boolean;
+  /** Whether the source was asked since it was last requested. */
+  readonly answered: boolean;
 }
 
 export interface Wanted {
@@ -36,6 +38,8 @@ export interface Wanted {
   readonly maxSize: number;
   readonly interval: string;
   readonly writer: StoreWriter;
+  /** A request that nobody answered yet: the source is asked now, whatever is known of it. */
+  readonly request: string | undefined;
 }
 
 /** Turns an item's source into bytes in the datastore: local ones at once, remote ones in the background. */
@@ -71,6 +75,7 @@ export function createContents(options: ContentsOptions): Contents {
         failure: failureOf(asGuestStoreError(thrown)),
         sourceFailure: undefined,
         fetching: false,
+        answered: true,
       };
     }
   }
@@ -96,6 +101,7 @@ export function createContents(options: ContentsOptions): Contents {
       writer,
       interval: parseDuration(wanted.interval),
       have,
+      request: wanted.request,
     });
     const content = state.content === undefined ? undefined : { ...state.content, sensitive: false };
     return {
@@ -103,6 +109,7 @@ export function createContents(options: ContentsOptions): Contents {
       failure: content === undefined ? state.failure : undefined,
       sourceFailure: state.failure,
       fetching: content === undefined && state.failure === undefined,
+      answered: wanted.request === undefined || state.answered === wanted.request,
     };
   }
 
@@ -119,6 +126,7 @@ export function createContents(options: ContentsOptions): Contents {
     const file = await options.openImport(folder, path, signal);
     const { status } = item;
     const unchanged =
+      wanted.request === undefined &&
       committed !== undefined &&
       status.sourceRevision === file.sourceRevision &&
       status.digest === committed.digest &&
@@ -173,7 +181,7 @@ function expectedOf({ spec }: ContentItem): Digest | undefined {
 }
 
 function known(content: Attempt['content']): Attempt {
-  return { content, failure: undefined, sourceFailure: undefined, fetching: false };
+  return { content, failure: undefined, sourceFailure: undefined, fetching: false, answered: true };
 }
 
 function missing(kind: string, namespace: string, name: string): GuestStoreError {

@@ -18,6 +18,8 @@ export interface FetchJob {
   readonly interval: number;
   /** What is stored already: the source is then only asked whether it still says the same. */
   readonly have: (Blob & { readonly sourceRevision: string }) | undefined;
+  /** Another request than the last one: the source is asked at once, whatever is known. */
+  readonly request: string | undefined;
 }
 
 export interface FetchState {
@@ -25,6 +27,8 @@ export interface FetchState {
   readonly failure: Failure | undefined;
   /** Bytes received of those announced, while a transfer runs. */
   readonly progress: { readonly bytes: number; readonly total: number | undefined } | undefined;
+  /** The last request since which the source was asked, with whatever success. */
+  readonly answered: string | undefined;
 }
 
 /** Fetches in the background, a few at a time, and again after a failure or an interval. */
@@ -41,7 +45,7 @@ export interface FetcherOptions {
   readonly fetchHttp: FetchHttp;
   readonly concurrency: number;
   readonly log: Log;
-  /** Called whenever a state changed for good: fetched, or failed. */
+  /** Called whenever a state changed for good: fetched, failed, or a request answered. */
   readonly onSettled: (item: ObjectKey) => void;
   readonly signal: AbortSignal;
 }
@@ -52,6 +56,9 @@ interface Task {
   state: { -readonly [Field in keyof FetchState]: FetchState[Field] };
   failures: number;
   timer: NodeJS.Timeout | undefined;
+  /** In line for its turn, or at work. */
+  busy: boolean;
+  request: string | undefined;
 }
 
 const firstRetry = 1_000;
@@ -76,6 +83,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   }
 
   function enqueue(item: ObjectKey, task: Task): void {
+    clearTimeout(task.timer);
+    task.busy = true;
     waiting.push(() => void attempt(item, task));
     next();
   }
@@ -90,12 +99,14 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   }
 
   async function attempt(item: ObjectKey, task: Task): Promise<void> {
+    const { request } = task;
     try {
       if (task.cancel.signal.aborted) return;
       const changed = await fetchOnce(item, task);
       task.failures = 0;
+      const answers = answer(task, request);
       again(item, task, task.job.interval);
-      if (changed) options.onSettled(item);
+      if (changed || answers) options.onSettled(item);
     } catch (thrown) {
       if (task.cancel.signal.aborted) return;
       const error = asGuestStoreError(thrown, 'SourceUnavailable');
@@ -110,14 +121,23 @@ export function createFetcher(options: FetcherOptions): Fetcher {
             Math.min(firstRetry * 2 ** (task.failures - 1), lastRetry) * (0.5 + Math.random() / 2),
           );
       if (news) options.log.warn({ item, code: error.code, err: error, retryInMs: Math.round(wait) }, 'source failed');
+      const answers = answer(task, request);
       again(item, task, wait);
-      if (news) options.onSettled(item);
+      if (news || answers) options.onSettled(item);
     } finally {
       task.state.progress = undefined;
       running -= 1;
       next();
       if (running === 0) for (const resolve of watchers.splice(0)) resolve();
     }
+  }
+
+  /** True when somebody waits to hear of it. */
+  function answer(task: Task, request: string | undefined): boolean {
+    task.busy = false;
+    if (request === task.state.answered) return false;
+    task.state.answered = request;
+    return true;
   }
 
   /** True when the state differs from what was known before. */
@@ -145,6 +165,11 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   }
 
   function again(item: ObjectKey, task: Task, milliseconds: number): void {
+    // Requested while the last look was under way, which may have seen what was there before.
+    if (task.request !== task.state.answered) {
+      enqueue(item, task);
+      return;
+    }
     // Without a revision to compare, asking again would mean fetching again what the digest has already proven.
     if (task.state.failure === undefined && task.state.content?.sourceRevision === '') return;
     task.timer = setTimeout(() => enqueue(item, task), milliseconds);
@@ -157,17 +182,24 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     settled: () => (running === 0 ? Promise.resolve() : new Promise((resolve) => watchers.push(resolve))),
     ensure: (item, job) => {
       const task = tasks.get(item);
-      if (task !== undefined && stillFits(task, job)) return task.state;
+      if (task !== undefined && stillFits(task, job)) {
+        if (job.request === undefined || job.request === task.request) return task.state;
+        task.request = job.request;
+        if (!task.busy) enqueue(item, task);
+        return task.state;
+      }
       forget(item);
       const fresh: Task = {
         job,
         cancel: new AbortController(),
-        state: { content: job.have, failure: undefined, progress: undefined },
+        state: { content: job.have, failure: undefined, progress: undefined, answered: undefined },
         failures: 0,
         timer: undefined,
+        busy: false,
+        request: job.request,
       };
       tasks.set(item, fresh);
-      if (job.have === undefined) enqueue(item, fresh);
+      if (job.have === undefined || job.request !== undefined) enqueue(item, fresh);
       else again(item, fresh, job.interval);
       return fresh.state;
     },

@@ -1,4 +1,5 @@
 import { dated } from '../../core/conditions.ts';
+import { requestOf } from '../../core/reconcile-request.ts';
 import { asGuestStoreError, type GuestStoreError } from '../../lib/errors.ts';
 import { pause } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
@@ -61,8 +62,11 @@ async function tell(
       { type: 'Reconciling', status: 'True', reason: error.code, message: 'Will be tried again.' },
     ] as const;
     const conditions = dated(facts, status.conditions ?? [], generation, now());
+    const handled = requestOf(metadata) ?? status.lastHandledReconcileAt;
+    const answer = handled === undefined ? {} : { lastHandledReconcileAt: handled };
+    const said = { observedGeneration: generation, ...answer, conditions };
     try {
-      await sink.writeStatus('GuestStoreRepository', key, { observedGeneration: generation, conditions }, signal);
+      await sink.writeStatus('GuestStoreRepository', key, said, signal);
     } catch (thrown) {
       log.warn({ object: `GuestStoreRepository ${key}`, err: thrown }, 'status not written');
     }

@@ -6,6 +6,7 @@ import { parseDuration } from '../../core/duration.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, ItemOutcome } from '../../core/outcome.ts';
 import { parseQuantity } from '../../core/quantity.ts';
+import { requestOf } from '../../core/reconcile-request.ts';
 import type { StoreWriter } from '../../store/types.ts';
 import type { Attempt, Contents } from './contents.ts';
 import { type Draft, sizeOf } from './draft.ts';
@@ -143,6 +144,7 @@ async function resolveAll(
         writer,
         maxSize: roomFor(pass, ground, committed),
         interval,
+        request: unanswered(item),
       };
       const blocked = blockedBy(pass, key, ground);
       if (blocked !== undefined) contents.forget(key);
@@ -158,7 +160,13 @@ async function resolveAll(
 function blockedBy(pass: Pass, key: ObjectKey, ground: Ground): Attempt | undefined {
   const failure = conflict(pass, key, ground) ?? ground.unsupported;
   if (failure === undefined && !ground.item.spec.suspend) return undefined;
-  return { content: undefined, failure, sourceFailure: undefined, fetching: false };
+  return { content: undefined, failure, sourceFailure: undefined, fetching: false, answered: true };
+}
+
+/** A request for a look that no status has answered yet. */
+function unanswered({ metadata, status }: ContentItem): string | undefined {
+  const request = requestOf(metadata);
+  return request === status.lastHandledReconcileAt ? undefined : request;
 }
 
 /** A transfer knows only how much room it had: here it is said what made the room so small. */
@@ -200,7 +208,9 @@ function settle(pass: Pass, resolved: Resolved): ItemOutcome {
   const { key, item, repository, path, draft, attempt } = resolved;
   const failure = conflict(pass, key, resolved) ?? attempt.failure ?? overSize(resolved) ?? overQuota(pass, resolved);
   const { fetching, sourceFailure } = attempt;
-  const facts = { repository, failure, suspended: item.spec.suspend, fetching, sourceFailure };
+  const suspended = item.spec.suspend;
+  const handled = attempt.answered && !suspended ? requestOf(item.metadata) : undefined;
+  const facts = { repository, failure, suspended, handled, fetching, sourceFailure };
   if (failure?.reason === 'PathConflict') return outcomeOf(pass, item, facts);
   const before = draft.entry(repository, path);
   draft.setEntry(repository, path, failure === undefined ? entryOf(pass, resolved, before) : kept(key, before));
@@ -259,6 +269,8 @@ function outcomeOf(pass: Pass, item: ContentItem, facts: Partial<ItemOutcome>): 
     inherited: false,
     failure: undefined,
     suspended: false,
+    // Whoever knows that the item cannot or may not be looked at further has looked.
+    handled: facts.suspended === true ? undefined : requestOf(item.metadata),
     notSupported: [],
     repository: claim?.repository,
     fetching: false,

@@ -1,6 +1,7 @@
 import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, PolicyOutcome } from '../../core/outcome.ts';
 import { failureOf } from '../../core/outcome.ts';
+import { requestOf } from '../../core/reconcile-request.ts';
 import { asGuestStoreError } from '../../lib/errors.ts';
 import { compilePattern } from '../../rules/pattern.ts';
 import type { Policy } from '../types.ts';
@@ -27,6 +28,7 @@ export function passPolicies(
       inherited: false,
       failure,
       suspended: policy.spec.suspend,
+      handled: policy.spec.suspend ? undefined : requestOf(policy.metadata),
       notSupported: [],
       matched: matched.size,
     });

@@ -1,6 +1,7 @@
 import { desiredRepository, rootConflict, unsupportedOfRepository } from '../../core/desired-repository.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, RepositoryOutcome } from '../../core/outcome.ts';
+import { requestOf } from '../../core/reconcile-request.ts';
 import { declared, type Pass } from './pass.ts';
 
 /** Drafts the rows of repositories. One that fails keeps the row that it has. */
@@ -36,6 +37,7 @@ function passRepository(pass: Pass, key: ObjectKey): RepositoryOutcome | undefin
     inherited: false,
     failure,
     suspended: spec.suspend,
+    handled: spec.suspend ? undefined : requestOf(repository.metadata),
     notSupported: unsupportedOfRepository(repository),
     ...pass.ledger.usage(key),
   });

@@ -2,6 +2,7 @@ import type { GuestStoreRepository, GuestVM } from '../../api/resources.generate
 import { vmPlace } from '../../core/desired-vm.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, VmOutcome } from '../../core/outcome.ts';
+import { requestOf } from '../../core/reconcile-request.ts';
 import type { RuleRecord, RuleSet, VmRow } from '../../core/settings.ts';
 import { exportRules } from '../../rules/rule-strings.ts';
 import type { Addresses } from './addresses.ts';
@@ -64,6 +65,7 @@ function passVm(
     seq: undefined,
     inherited: false,
     suspended: vm.spec.suspend,
+    handled: vm.spec.suspend ? undefined : requestOf(vm.metadata),
     notSupported: vm.spec.uid === undefined ? [] : ['spec.uid'],
     host: vm.spec.host ?? '',
     enabled: vm.spec.enabled,

@@ -67,7 +67,13 @@ function sourcelessContents(world: World): Contents {
 }
 
 function found(content: { readonly digest: Digest; readonly size: number; readonly sensitive: boolean }): Attempt {
-  return { content: { ...content, sourceRevision: '' }, failure: undefined, sourceFailure: undefined, fetching: false };
+  return {
+    content: { ...content, sourceRevision: '' },
+    failure: undefined,
+    sourceFailure: undefined,
+    fetching: false,
+    answered: true,
+  };
 }
 
 const emptySnapshot: Snapshot = {

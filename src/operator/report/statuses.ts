@@ -169,9 +169,11 @@ export function createStatuses(options: StatusesOptions) {
     reach: Reach,
     own: Readonly<Record<string, unknown>>,
   ): Report {
+    const handled = outcome.handled ?? previous?.lastHandledReconcileAt;
     return {
       status: {
         observedGeneration: outcome.generation,
+        ...(handled === undefined ? {} : { lastHandledReconcileAt: handled }),
         conditions: dated(facts, previous?.conditions ?? [], outcome.generation, now()),
         ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)),
       },
