@@ -11,7 +11,7 @@ import {
   kubectl,
   startApiServer,
 } from './kubernetes/api-server.ts';
-import { type Program, startProgram } from './programs.ts';
+import { type Program, type Runtime, startProgram } from './programs.ts';
 
 const manifests = fileURLToPath(new URL('../../manifests', import.meta.url));
 const serviceAccount = 'gueststore-operator';
@@ -27,9 +27,9 @@ export interface Installation extends AsyncDisposable {
   /** kubectl as an administrator: what it printed. */
   kubectl(args: readonly string[], input?: string): Promise<string>;
   /** The operator as its Deployment would run it: as its service account, with the shipped roles and nothing more. */
-  startOperator(): Promise<Program>;
+  startOperator(how?: OperatorStart): Promise<Program>;
   /** The daemon of one host. */
-  startDaemon(host: string): Promise<Program>;
+  startDaemon(host: string, runtime?: Runtime): Promise<Program>;
   /** Folder of the sockets of a host. */
   runDir(host: string): string;
   /** Where a VM of a host is met. */
@@ -38,6 +38,11 @@ export interface Installation extends AsyncDisposable {
   logs(host: string): string;
   /** What the operator asked of the API server so far to change something, oldest first. */
   operatorWrites(): Promise<readonly AuditEntry[]>;
+}
+
+export interface OperatorStart extends Runtime {
+  /** Where it finds the API server; a proxy of the test's own, say. */
+  readonly url?: string;
 }
 
 /** Starts an API server of its own (about 5 s) and installs `manifests/` there. No program of ours runs yet. */
@@ -55,14 +60,14 @@ export async function createInstallation(): Promise<Installation> {
   await admin(['apply', '-k', manifests]);
   await admin(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
   const token = await eventually(() =>
-    admin(['create', 'token', serviceAccount, '--namespace', systemNamespace, '--duration=1h']),
+    admin(['create', 'token', serviceAccount, '--namespace', systemNamespace, '--duration=24h']),
   );
   const kubeconfig = join(folder, 'operator.kubeconfig');
-  await writeFile(kubeconfig, kubeconfigOf(server.url, server.caFile, token.trim()), { mode: 0o600 });
+  const operatorPlaces = ['--datastore', `default=${datastore}`, '--import-dir', imports, '--kubeconfig', kubeconfig];
 
   const runDir = (host: string) => join(folder, host);
   const logs = (host: string) => join(folder, `${host}-log`);
-  const start = async (args: readonly string[]) => programs.use(await startProgram(args));
+  const start = async (args: readonly string[], runtime?: Runtime) => programs.use(await startProgram(args, runtime));
   const kept = stack.move();
   return {
     server,
@@ -70,11 +75,13 @@ export async function createInstallation(): Promise<Installation> {
     datastore,
     imports,
     kubectl: admin,
-    startOperator: () =>
-      start(['operator', '--datastore', `default=${datastore}`, '--import-dir', imports, '--kubeconfig', kubeconfig]),
-    startDaemon: async (host) => {
+    startOperator: async ({ url = server.url, ...runtime } = {}) => {
+      await writeFile(kubeconfig, kubeconfigOf(url, server.caFile, token.trim()), { mode: 0o600 });
+      return await start(['operator', ...operatorPlaces], runtime);
+    },
+    startDaemon: async (host, runtime) => {
       const places = ['--datastore', `default=${datastore}`, '--run-dir', runDir(host), '--log-dir', logs(host)];
-      const daemon = await start(['daemon', '--host', host, ...places]);
+      const daemon = await start(['daemon', '--host', host, ...places], runtime);
       await daemon.says('daemon ready');
       return daemon;
     },

@@ -30,13 +30,22 @@ export interface Program extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
+/** How a program is run, besides what it is told. */
+export interface Runtime {
+  /** Arguments for Node itself. */
+  readonly node?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /**
  * Starts `gueststore ARGUMENTS` with nothing of our environment that could lead it elsewhere. It is killed by the kernel
  * when this process ends, however that happens.
  */
-export async function startProgram(args: readonly string[]): Promise<Program> {
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...builtProgram, ...args], {
-    env: environment(),
+export async function startProgram(args: readonly string[], runtime: Runtime = {}): Promise<Program> {
+  const [node = '', ...program] = builtProgram;
+  const command = [node, ...(runtime.node ?? []), ...program, ...args];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
+    env: { ...environment(), ...runtime.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   await once(child, 'spawn');

@@ -178,6 +178,8 @@ async function startServer(
     `--token-auth-file=${join(folder, 'tokens')}`,
     `--audit-policy-file=${join(folder, 'audit-policy.json')}`,
     `--audit-log-path=${join(folder, 'audit.log')}`,
+    // MiB: all of it in one file, as it is read.
+    '--audit-log-maxsize=16384',
     ...more,
   ];
   return startLeashed(await programFile('kube-apiserver'), args, join(folder, 'kube-apiserver.log'));
