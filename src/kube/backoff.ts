@@ -11,6 +11,8 @@ export interface BackoffOptions {
 export interface Backoff {
   /** Milliseconds to wait after one more failure: between half and the whole of what doubling gives. */
   next(): number;
+  /** The next failure counts as the first. */
+  reset(): void;
 }
 
 export function createBackoff(options: BackoffOptions, timers: Timers, random: () => number = Math.random): Backoff {
@@ -25,6 +27,9 @@ export function createBackoff(options: BackoffOptions, timers: Timers, random: (
       // The wait itself is no sign of health.
       quietFrom = timers.now() + jittered;
       return jittered;
+    },
+    reset() {
+      failures = 0;
     },
   };
 }

@@ -2,7 +2,7 @@ import { ApiError, isApiError, type StatusBody } from './api-error.ts';
 import { linesOf } from './lines.ts';
 import type { KubeObject, ObjectMeta, ObjectName, Stored } from './objects.ts';
 import { apiVersionOf, pathOf, type Resource } from './resource.ts';
-import type { Call, Transport } from './transport.ts';
+import { type Call, type Transport, whatOf } from './transport.ts';
 
 export interface Selection {
   /** Undefined: all namespaces. */
@@ -17,6 +17,8 @@ export interface ListOptions extends Selection {
   /** Objects a page; undefined: all in one. */
   readonly limit?: number | undefined;
   readonly continue?: string | undefined;
+  /** A server that has not come as far says 504: then that version is of another history, or it lags behind. */
+  readonly notOlderThan?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -120,6 +122,11 @@ export interface Client extends AsyncDisposable {
   delete<T extends KubeObject>(resource: Resource<T>, name: ObjectName, options?: DeleteOptions): Promise<boolean>;
   /** Anything else, such as `/version`; the answer's body. */
   raw(call: Call, signal?: AbortSignal): Promise<string>;
+  /**
+   * A signal that aborts when the server next answers any request of this client after it has answered none for some
+   * seconds: whoever waits to try again need not wait longer.
+   */
+  backAgain(): AbortSignal;
   close(): Promise<void>;
 }
 
@@ -132,7 +139,9 @@ export function createClient(transport: Transport): Client {
     call: Call,
     signal?: AbortSignal,
   ): Promise<Stored<T>> {
-    return stored(resource, JSON.parse(await transport.call(call, signal)) as Stored<T>);
+    const body = parseAnswer(call, await transport.call(call, signal));
+    if (!isRecord(body.metadata)) throw undecodable(whatOf(call), 'the answer is no object of the API');
+    return stored(resource, body as unknown as Stored<T>);
   }
 
   const client: Client = {
@@ -152,11 +161,17 @@ export function createClient(transport: Transport): Client {
       const call: Call = {
         method: 'GET',
         path: pathOf(resource, { namespace: options.namespace }),
-        query: { ...selectors(options), limit: options.limit, continue: options.continue },
+        query: {
+          ...selectors(options),
+          limit: options.limit,
+          continue: options.continue,
+          resourceVersion: options.notOlderThan,
+          resourceVersionMatch: options.notOlderThan === undefined ? undefined : 'NotOlderThan',
+        },
         ...(options.metadataOnly === true ? { accept: metadataListAccept } : {}),
         idempotent: true,
       };
-      return pageOf(resource, JSON.parse(await transport.call(call, options.signal)));
+      return pageOf(resource, call, parseAnswer(call, await transport.call(call, options.signal)));
     },
 
     watch: (resource, options) => watch(transport, resource, options),
@@ -230,6 +245,7 @@ export function createClient(transport: Transport): Client {
     },
 
     raw: (call, signal) => transport.call(call, signal),
+    backAgain: () => transport.backAgain(),
     close: () => transport.close(),
     [Symbol.asyncDispose]: () => transport.close(),
   };
@@ -306,6 +322,25 @@ function decode(line: string, what: string): { readonly type: unknown; readonly 
   return event;
 }
 
+/** A load balancer's page, or half of an answer, is no answer of the API server; waiting may help. */
+function parseAnswer(call: Call, text: string): Record<string, unknown> {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (error) {
+    const begin = JSON.stringify(text.slice(0, 60));
+    throw undecodable(whatOf(call), `the answer is no JSON but begins with ${begin}: is this the API server?`, {
+      cause: error,
+    });
+  }
+  if (!isRecord(body)) throw undecodable(whatOf(call), 'the answer is no object of the API');
+  return body;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 function undecodable(what: string, message: string, options?: ErrorOptions): ApiError {
   return new ApiError(0, { reason: 'Undecodable', message }, what, undefined, options);
 }
@@ -327,11 +362,12 @@ function stored<T extends KubeObject>(resource: Resource<T>, object: Stored<T>):
   return Object.assign(object, { apiVersion: apiVersionOf(resource), kind: resource.kind });
 }
 
-function pageOf<T extends KubeObject>(resource: Resource<T>, body: unknown): Page<T> {
+function pageOf<T extends KubeObject>(resource: Resource<T>, call: Call, body: Record<string, unknown>): Page<T> {
   const { metadata, items } = body as {
-    readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
-    readonly items: readonly Stored<T>[] | null;
+    readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
+    readonly items?: readonly Stored<T>[] | null;
   };
+  if (metadata?.resourceVersion === undefined) throw undecodable(whatOf(call), 'the answer is no list of the API');
   return {
     items: (items ?? []).map((item) => stored(resource, item)),
     resourceVersion: metadata.resourceVersion,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { asGuestStoreError, GuestStoreError } from '../lib/errors.ts';
+import { stopped } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { Key } from './objects.ts';
@@ -38,6 +39,8 @@ export interface ControllerOptions {
   readonly timeout?: number;
   /** Waited for before each run; an informer's `settled`, so that no run sees a cache older than its own last write. */
   readonly settled?: (key: Key, signal: AbortSignal) => Promise<void>;
+  /** A client's: keys that wait because the server did not answer come at once when it does again. */
+  readonly backAgain?: () => AbortSignal;
   readonly log: Log;
   readonly metrics?: Metrics | undefined;
   readonly pace?: RetryPace;
@@ -63,6 +66,8 @@ export function createController(options: ControllerOptions): Controller {
   const queue = createWorkQueue({ timers, random, ...(options.pace === undefined ? {} : { pace: options.pace }) });
   const metrics =
     options.metrics === undefined ? undefined : controllerMetrics(options.metrics, name, () => queue.depth);
+  /** Keys whose last run failed for want of an answer. */
+  const unanswered = new Set<Key>();
 
   async function attempt(taken: TakenKey, stop: AbortSignal): Promise<Result> {
     const late = new AbortController();
@@ -105,9 +110,11 @@ export function createController(options: ControllerOptions): Controller {
       queue.add(key);
       return;
     }
+    unanswered.delete(key);
     switch (result.result) {
       case 'retry':
         queue.retry(key, result.error.retryAfter);
+        if (result.error.code === 'ApiUnavailable' && result.error.retryAfter === undefined) unanswered.add(key);
         metrics?.retried();
         return;
       case 'after':
@@ -119,6 +126,16 @@ export function createController(options: ControllerOptions): Controller {
     }
   }
 
+  /** Until `stop` aborts. */
+  async function hurryAfterOutages(backAgain: () => AbortSignal, stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      await stopped(AbortSignal.any([stop, backAgain()]));
+      if (stop.aborted) return;
+      for (const key of unanswered) queue.add(key);
+      unanswered.clear();
+    }
+  }
+
   return {
     enqueue(key, priority) {
       metrics?.added();
@@ -126,7 +143,9 @@ export function createController(options: ControllerOptions): Controller {
     },
     enqueueAfter: queue.addAfter,
     async run(signal) {
-      await Promise.all(Array.from({ length: concurrency }, () => work(signal)));
+      const workers = Array.from({ length: concurrency }, () => work(signal));
+      const { backAgain } = options;
+      await Promise.all(backAgain === undefined ? workers : [...workers, hurryAfterOutages(backAgain, signal)]);
     },
   };
 }

@@ -47,6 +47,9 @@ export interface ReflectorOptions<T extends KubeObject> extends Selection {
   readonly random?: () => number;
 }
 
+/** Milliseconds for a question of no weight: the next one takes another connection. */
+const patience = 10_000;
+
 /**
  * Keeps `target` like the server's selection until `signal` aborts: lists, watches, and begins again after whatever goes
  * wrong. While the server is away, or the kind is unknown, `target` keeps what it has.
@@ -61,6 +64,8 @@ export async function runReflector<T extends KubeObject>(
   const failures = options.metrics?.counter('reflector_failures_total', 'Lists and watches that failed, by reason.');
   const backoff = createBackoff(pace.backoff, timers, random);
   let version: string | undefined;
+  /** The server was away: the one that we meet next may have been restored from a backup. */
+  let wasAway = false;
 
   while (!signal.aborted) {
     try {
@@ -70,7 +75,10 @@ export async function runReflector<T extends KubeObject>(
         const listed = await listAll(options, pace.pageSize, signal);
         target.replace(listed.objects, startedAt);
         version = listed.version;
+      } else if (wasAway) {
+        await assertKnown(options, version, AbortSignal.any([signal, AbortSignal.timeout(patience)]));
       }
+      wasAway = false;
       for await (const event of watchAlive(options, pace, timers, random, version, signal)) {
         version = event.type === 'BOOKMARK' ? event.resourceVersion : event.object.metadata.resourceVersion;
         if (event.type === 'DELETED') target.remove(withoutManagedFields(event.object));
@@ -79,11 +87,17 @@ export async function runReflector<T extends KubeObject>(
     } catch (error) {
       if (signal.aborted) return;
       if (needsList(error)) version = undefined;
+      wasAway ||= isAway(error);
       const { reason, retryAfter } = error instanceof ApiError ? error : { reason: 'Internal', retryAfter: undefined };
       failures?.add({ resource: resource.plural, reason });
       const delay = Math.max(backoff.next(), retryAfter ?? 0);
       log.warn({ resource: resource.plural, reason, relist: version === undefined, delay, err: error }, 'watch lost');
-      await wait(delay, signal, timers);
+      // Who was asked for patience keeps it; others need not wait out an outage that is over.
+      const over = retryAfter === undefined ? options.client.backAgain() : signal;
+      if (await wait(delay, AbortSignal.any([signal, over]), timers)) continue;
+      backoff.reset();
+      // Not all at once.
+      await wait(random() * pace.backoff.first, signal, timers);
     }
   }
 }
@@ -112,6 +126,19 @@ async function listAll<T extends KubeObject>(
   }
 }
 
+/**
+ * Throws 504 where the server has never come as far as `version`: it would take a watch from there, and say nothing until
+ * it has, if ever.
+ */
+async function assertKnown<T extends KubeObject>(
+  { client, resource, namespace, labelSelector, fieldSelector }: ReflectorOptions<T>,
+  version: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const selection = { namespace, labelSelector, fieldSelector, metadataOnly: true, signal };
+  await client.list(resource, { ...selection, limit: 1, notOlderThan: version });
+}
+
 /** Ends when the server ends the watch in good order; throws when it breaks, or is dead without saying so. */
 async function* watchAlive<T extends KubeObject>(
   options: ReflectorOptions<T>,
@@ -125,6 +152,7 @@ async function* watchAlive<T extends KubeObject>(
   const [least, most] = pace.watch;
   const length = least + random() * (most - least);
   const dead = new AbortController();
+  const outage = client.backAgain();
   const startedAt = timers.now();
   const tooLong = timers.after(length + pace.silence, () => dead.abort());
   let tooSilent = () => {};
@@ -138,7 +166,8 @@ async function* watchAlive<T extends KubeObject>(
       metadataOnly,
       resourceVersion,
       timeoutSeconds: Math.ceil(length / 1000),
-      signal: AbortSignal.any([signal, dead.signal]),
+      // What has outlived an outage may be half open: begun again it costs nothing.
+      signal: AbortSignal.any([signal, dead.signal, outage]),
     });
     for await (const event of watch) {
       events += 1;
@@ -148,6 +177,7 @@ async function* watchAlive<T extends KubeObject>(
       yield event;
     }
   } catch (error) {
+    if (outage.aborted && !signal.aborted) return;
     if (dead.signal.aborted && !signal.aborted)
       throw lost(resource, 'Silent', 'nothing came, not even a bookmark', error);
     throw error;
@@ -166,8 +196,12 @@ function lost(resource: Resource<KubeObject>, reason: string, message: string, c
 function needsList(error: unknown): boolean {
   if (!(error instanceof ApiError)) return !(error instanceof GuestStoreError && error.code === 'Aborted');
   if (isExpired(error) || error.reason === 'Undecodable') return true;
-  // 504 says that the version is from the future: another history, after a restore.
+  // 504 says that the version is from the future.
   return error.status !== 0 && error.status !== 429 && error.status !== 500 && error.status !== 503;
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof ApiError && (error.reason === 'Unreachable' || error.status >= 500);
 }
 
 /** Half of a small object's bytes, and of no use to us. */

@@ -3,7 +3,8 @@ import { GuestStoreError, messageOf } from '../lib/errors.ts';
 import type { Counter, Metrics } from '../lib/metrics.ts';
 import type { Access, Credentials } from './access.ts';
 import { ApiError, parseStatus } from './api-error.ts';
-import { wait } from './timers.ts';
+import { createOutageWatch } from './outage.ts';
+import { systemTimers, type Timers, wait } from './timers.ts';
 
 export interface Call {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -24,6 +25,8 @@ export interface Transport extends AsyncDisposable {
   call(call: Call, signal?: AbortSignal): Promise<string>;
   /** The answer's body as it comes, on connections of its own; it has no end that we know of. */
   stream(call: Call, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** A signal that aborts when the server next answers anybody after it has answered nobody for a while. */
+  backAgain(): AbortSignal;
   close(): Promise<void>;
 }
 
@@ -36,6 +39,7 @@ export interface TransportOptions {
   /** Connections for calls at the same time; more calls wait. */
   readonly connections?: number;
   readonly random?: () => number;
+  readonly timers?: Timers;
 }
 
 interface Pool {
@@ -51,7 +55,8 @@ const firstWait = 250;
 const longestWait = 5_000;
 
 export function createTransport(options: TransportOptions): Transport {
-  const { access, userAgent, timeout = 30_000, random = Math.random } = options;
+  const { access, userAgent, timeout = 30_000, random = Math.random, timers = systemTimers } = options;
+  const outage = createOutageWatch(timers);
   const requests = options.metrics?.counter('rest_client_requests_total', 'Requests to the API server by result.');
   const closing = new AbortController();
   let pool: Pool | undefined;
@@ -76,6 +81,9 @@ export function createTransport(options: TransportOptions): Transport {
       bodyTimeout: kind === 'streams' ? 0 : timeout,
     });
     count(requests, call, credentials, `${response.statusCode}`);
+    // These are what a load balancer says in the server's stead, and the server in etcd's.
+    if ([502, 503, 504].includes(response.statusCode)) outage.unanswered();
+    else outage.answered();
     if (response.statusCode === 401) await access.renew(credentials);
     return response;
   }
@@ -88,8 +96,15 @@ export function createTransport(options: TransportOptions): Transport {
       if (response.statusCode >= 400) throw refusal(call, response, text);
       return text;
     } catch (error) {
-      throw failure(call, error, signal, late);
+      throw unanswered(failure(call, error, signal, late), signal);
     }
+  }
+
+  /** Takes note where there was no answer; a caller who set a time limit of his own has waited for one too. */
+  function unanswered(error: GuestStoreError, signal: AbortSignal): GuestStoreError {
+    const noAnswer = error instanceof ApiError && error.status === 0;
+    if (noAnswer || (signal.aborted && isTimeout(signal.reason))) outage.unanswered();
+    return error;
   }
 
   return {
@@ -113,9 +128,10 @@ export function createTransport(options: TransportOptions): Transport {
         if (response.statusCode >= 400) throw refusal(call, response, await response.body.text());
         return chunksOf(call, response.body, signal);
       } catch (error) {
-        throw failure(call, error, signal, never);
+        throw unanswered(failure(call, error, signal, never), signal);
       }
     },
+    backAgain: outage.ended,
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -197,7 +213,13 @@ function aborted(call: Call, signal: AbortSignal): GuestStoreError {
   return new GuestStoreError('Aborted', `${whatOf(call)}: given up`, { cause: signal.reason });
 }
 
-function whatOf({ method, path }: Call): string {
+/** What `AbortSignal.timeout` gives as its reason. */
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof Error && reason.name === 'TimeoutError';
+}
+
+/** How errors name a call. */
+export function whatOf({ method, path }: Call): string {
   return `${method} ${path}`;
 }
 

@@ -42,13 +42,6 @@ test.each(rows.flatMap(({ tests }) => tests))('$name stands in $file', ({ file, 
 /** Debts: whoever pays one takes its line away, here and on the page. */
 const untested: readonly string[] = [
   'Compaction storm: etcd forgets its history again and again under lists and watches',
-  'The server ends a watch, as it does after some minutes',
-  'Events come twice',
-  'An object of a megabyte',
-  '403 in the midst of it: a role is taken away for a while',
-  'It comes back after long',
-  '429 storm: it asks everybody to wait',
-  'A list takes very long',
   'Its token is rotated',
   'Its CA is rotated',
   'A clock jumps',

@@ -17,7 +17,7 @@ const lastRetry = 300_000;
 /** The same for what is near: looking costs little, and whoever mended it is watching. */
 const firstLocalRetry = 1_000;
 const lastLocalRetry = 30_000;
-const local: ReadonlySet<string> = new Set(['StoreUnavailable', 'ForeignFile', 'QuotaExceeded']);
+const local: ReadonlySet<string> = new Set(['StoreUnavailable', 'ForeignFile', 'QuotaExceeded', 'ApiUnavailable']);
 
 /**
  * Looks again at items whose source tells nobody that it changed: import files by their attributes, Secrets (which may

@@ -1,29 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { isExpired } from '../../../src/kube/api-error.ts';
-import type { Change } from '../../../src/kube/cache.ts';
 import type { Client } from '../../../src/kube/client.ts';
-import { createInformer, type Informer, type InformerOptions } from '../../../src/kube/informer.ts';
-import type { KubeObject } from '../../../src/kube/objects.ts';
-import type { ReflectorPace } from '../../../src/kube/reflector.ts';
-import { silent } from '../../../src/lib/log.ts';
-import { createMetrics } from '../../../src/lib/metrics.ts';
+import type { Informer } from '../../../src/kube/informer.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type Cluster, kubectl, startApiServer } from '../../support/kubernetes/api-server.ts';
 import { clientFor, portOf } from '../../support/kubernetes/clients.ts';
 import { createHttpProxy } from '../../support/kubernetes/http-proxy.ts';
+import { describeChange, quickPace, runInformer } from '../../support/kubernetes/informers.ts';
 import { bareCluster, createNamespace } from '../../support/kubernetes/shared-cluster.ts';
 import { createTcpProxy } from '../../support/kubernetes/tcp-proxy.ts';
 import { installWidgets, type Widget, widgetCrd, widgets } from '../../support/kubernetes/widgets.ts';
-
-/** The production pace, but a test does not wait half a minute for a second try. */
-const pace: ReflectorPace = {
-  pageSize: 2,
-  watch: [60_000, 60_000],
-  silence: 60_000,
-  shortest: 200,
-  backoff: { first: 50, longest: 200, forgetAfter: 1_000 },
-};
 
 let cluster: Cluster;
 let admin: Client;
@@ -34,34 +21,6 @@ beforeAll(async () => {
   admin = clientFor(cluster);
   return () => admin.close();
 });
-
-interface Running<T extends KubeObject> {
-  readonly informer: Informer<T>;
-  /** What handlers were told: `added a`, `deleted b (unknown)`. */
-  readonly told: readonly string[];
-  readonly lists: () => number;
-}
-
-/** An informer that runs until the test ends. */
-function run<T extends KubeObject>(options: Omit<InformerOptions<T>, 'log'>): Running<T> {
-  const metrics = createMetrics();
-  const informer = createInformer({ pace, freeze: true, ...options, metrics, log: silent });
-  const told: string[] = [];
-  informer.onChange((change) => told.push(describe(change)));
-  const stop = new AbortController();
-  const running = informer.run(stop.signal);
-  onTestFinished(async () => {
-    stop.abort();
-    await running;
-  });
-  const lists = () => Number(/reflector_lists_total\{.*\} (\d+)/.exec(metrics.render())?.[1] ?? 0);
-  return { informer, told, lists };
-}
-
-function describe<T extends KubeObject>(change: Change<T>): string {
-  const name = change.key.split('/').at(-1);
-  return `${change.type} ${name}${change.type === 'deleted' && change.finalStateUnknown ? ' (unknown)' : ''}`;
-}
 
 async function create(namespace: string, name: string, spec: Widget['spec'] = { size: 1 }): Promise<void> {
   await admin.create(widgets, { metadata: { namespace, name }, spec });
@@ -75,7 +34,7 @@ test('lists in pages, then follows every change; handlers that come late are tol
   await using space = await createNamespace(cluster);
   const namespace = space.name;
   for (const name of ['a', 'b', 'c', 'd', 'e']) await create(namespace, name);
-  const { informer, told } = run({ client: admin, resource: widgets, namespace });
+  const { informer, told } = runInformer({ client: admin, resource: widgets, namespace });
   await informer.synced;
   expect(told).toEqual(['added a', 'added b', 'added c', 'added d', 'added e']);
   expect(informer.get(`${namespace}/a`)?.metadata).not.toHaveProperty('managedFields');
@@ -90,7 +49,7 @@ test('lists in pages, then follows every change; handlers that come late are tol
   informer.onChange(() => {
     throw new Error('a handler of no use');
   });
-  informer.onChange((change) => late.push(describe(change)));
+  informer.onChange((change) => late.push(describeChange(change)));
   expect(late.toSorted()).toEqual(['added a', 'added c', 'added d', 'added e', 'added f']);
 });
 
@@ -100,9 +59,14 @@ test('selects, indexes, and asks for metadata alone', async () => {
   await create(namespace, 'front', { part: 'wheel' });
   await create(namespace, 'rear', { part: 'wheel' });
   const indices = { part: ({ spec }: Widget) => [spec?.part ?? 'none'] };
-  const { informer } = run({ client: admin, resource: widgets, namespace, indices });
-  const names = run({ client: admin, resource: widgets, namespace, metadataOnly: true }).informer;
-  const one = run({ client: admin, resource: widgets, namespace, fieldSelector: 'metadata.name=rear' }).informer;
+  const { informer } = runInformer({ client: admin, resource: widgets, namespace, indices });
+  const names = runInformer({ client: admin, resource: widgets, namespace, metadataOnly: true }).informer;
+  const one = runInformer({
+    client: admin,
+    resource: widgets,
+    namespace,
+    fieldSelector: 'metadata.name=rear',
+  }).informer;
   await Promise.all([informer.synced, names.synced, one.synced]);
   expect(informer.byIndex('part', 'wheel')).toHaveLength(2);
   await create(namespace, 'left', { part: 'door' });
@@ -116,7 +80,7 @@ test('a reset is survived without a new list', async () => {
   await using space = await createNamespace(cluster);
   await using proxy = await createTcpProxy({ port: portOf(cluster) });
   await using client = clientFor(cluster, { url: `https://127.0.0.1:${proxy.port}` });
-  const { informer, lists } = run({ client, resource: widgets, namespace: space.name });
+  const { informer, lists } = runInformer({ client, resource: widgets, namespace: space.name });
   await informer.synced;
   for (const name of ['a', 'b', 'c']) {
     proxy.reset();
@@ -144,11 +108,11 @@ test('a watch that has shown a bookmark and falls silent is begun again long bef
     };
     return { type: 'edit', edit };
   };
-  const { informer, lists } = run({
+  const { informer, lists } = runInformer({
     client,
     resource: widgets,
     namespace: space.name,
-    pace: { ...pace, silence: 300 },
+    pace: { ...quickPace, silence: 300 },
   });
   await informer.synced;
   await eventually(() => (watches === 1 ? true : undefined));
@@ -163,8 +127,8 @@ test('a connection that is half open is given up when the watch should have ende
   await using space = await createNamespace(cluster);
   await using proxy = await createTcpProxy({ port: portOf(cluster) });
   await using client = clientFor(cluster, { url: `https://127.0.0.1:${proxy.port}` });
-  const short = { ...pace, watch: [2_000, 2_000], silence: 500 } as const;
-  const { informer, told } = run({ client, resource: widgets, namespace: space.name, pace: short });
+  const short = { ...quickPace, watch: [2_000, 2_000], silence: 500 } as const;
+  const { informer, told } = runInformer({ client, resource: widgets, namespace: space.name, pace: short });
   await informer.synced;
   await create(space.name, 'a');
   await seen(informer, `${space.name}/a`);
@@ -202,7 +166,7 @@ test.each([
       })();
     return watches <= 2 ? answer : undefined;
   };
-  const { informer, told, lists } = run({ client, resource: widgets, namespace });
+  const { informer, told, lists } = runInformer({ client, resource: widgets, namespace });
   await seen(informer, `${namespace}/b`);
   await missed;
   await eventually(() => (lists() === 3 ? true : undefined));
@@ -216,7 +180,7 @@ test('410 while paging is answered by one list in one piece', async () => {
   for (const name of ['a', 'b', 'c']) await create(space.name, name);
   proxy.fault = (url) =>
     url.searchParams.has('continue') ? { type: 'answer', status: 410, body: JSON.stringify(gone) } : undefined;
-  const { informer } = run({ client, resource: widgets, namespace: space.name });
+  const { informer } = runInformer({ client, resource: widgets, namespace: space.name });
   await informer.synced;
   expect(informer.size).toBe(3);
 });
@@ -228,7 +192,7 @@ test.each([
   await using space = await createNamespace(cluster);
   await using proxy = await createHttpProxy(cluster);
   await using client = clientFor(cluster, { url: proxy.url });
-  const { informer, lists } = run({ client, resource: widgets, namespace: space.name });
+  const { informer, lists } = runInformer({ client, resource: widgets, namespace: space.name });
   let spoilt = false;
   proxy.fault = (url) => {
     if (!url.searchParams.has('watch') || spoilt) return undefined;
@@ -257,7 +221,7 @@ test.each([
 test('a kind that is not there yet is waited for, and one that goes away is kept and found again', async () => {
   const group = `g${Date.now().toString(36)}.widgets.test`;
   const resource = { ...widgets, group };
-  const { informer, told } = run({ client: admin, resource });
+  const { informer, told } = runInformer({ client: admin, resource });
   await delay(100);
   expect(informer.hasSynced).toBe(false);
   await installWidgets(cluster, group);
@@ -278,7 +242,7 @@ test('a right that is granted late is enough', async () => {
   const namespace = space.name;
   await create(namespace, 'a');
   await using client = clientFor(cluster, { token: cluster.tokens.nobody });
-  const { informer } = run({ client, resource: widgets, namespace });
+  const { informer } = runInformer({ client, resource: widgets, namespace });
   await delay(100);
   expect(informer.hasSynced).toBe(false);
   await kubectl(cluster, [
@@ -302,7 +266,7 @@ test('an API server that is killed and comes back costs nothing but time', async
   const create = (name: string) => client.create(widgets, { metadata: { namespace: 'default', name } });
   await create('a');
   await create('b');
-  const { informer, told } = run({ client, resource: widgets });
+  const { informer, told } = runInformer({ client, resource: widgets });
   await informer.synced;
   await server.kill();
   await expect(create('c')).rejects.toMatchObject({ code: 'ApiUnavailable' });
@@ -329,7 +293,7 @@ test('a run can wait until the cache has seen its own last write', async () => {
   await using space = await createNamespace(cluster);
   const namespace = space.name;
   await create(namespace, 'a');
-  const { informer } = run({ client: admin, resource: widgets, namespace });
+  const { informer } = runInformer({ client: admin, resource: widgets, namespace });
   await informer.synced;
   const key = `${namespace}/a`;
   const { signal } = new AbortController();

@@ -11,7 +11,9 @@ export type Fault =
       readonly headers?: Record<string, string>;
     }
   /** The real answer, each piece of it as `edit` makes it; undefined ends the answer there, in good order. */
-  | { readonly type: 'edit'; readonly edit: (chunk: Buffer) => Buffer | undefined };
+  | { readonly type: 'edit'; readonly edit: (chunk: Buffer) => Buffer | undefined }
+  /** The real answer, once the promise has resolved. */
+  | { readonly type: 'hold'; readonly until: Promise<unknown> };
 
 export interface HttpProxy extends AsyncDisposable {
   /** Plain http. */
@@ -31,7 +33,8 @@ export async function createHttpProxy(cluster: Cluster): Promise<HttpProxy> {
       outgoing.end(fault.body);
       return;
     }
-    pass(cluster, agent, incoming, outgoing, fault?.edit);
+    if (fault?.type === 'hold') void fault.until.then(() => pass(cluster, agent, incoming, outgoing, undefined));
+    else pass(cluster, agent, incoming, outgoing, fault?.edit);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

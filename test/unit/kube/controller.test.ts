@@ -1,22 +1,29 @@
 import { expect, test } from 'vitest';
-import { createController, done, type Reconcile, type ReconcileContext } from '../../../src/kube/controller.ts';
+import {
+  type ControllerOptions,
+  createController,
+  done,
+  type Reconcile,
+  type ReconcileContext,
+} from '../../../src/kube/controller.ts';
 import { GuestStoreError } from '../../../src/lib/errors.ts';
 import { silent } from '../../../src/lib/log.ts';
 import { createMetrics } from '../../../src/lib/metrics.ts';
 import { createVirtualTimers } from '../../support/virtual-timers.ts';
 
-function setUp(reconcile: Reconcile, timeout = 1_000) {
+function setUp(reconcile: Reconcile, more: Partial<ControllerOptions> = {}) {
   const timers = createVirtualTimers();
   const metrics = createMetrics();
   const controller = createController({
     name: 'widget',
     reconcile,
     concurrency: 2,
-    timeout,
+    timeout: 1_000,
     log: silent,
     metrics,
     timers,
     random: () => 1,
+    ...more,
   });
   const stop = new AbortController();
   return { controller, timers, metrics, stop };
@@ -93,6 +100,34 @@ test('a server that asks for patience gets it', async () => {
   timers.advance(1);
   await settle();
   expect(runs).toBe(2);
+  stop.abort();
+  await running;
+});
+
+test('what failed for want of an answer comes as soon as the server is back, other failures in their time', async () => {
+  const runs: string[] = [];
+  let back = new AbortController();
+  const reconcile: Reconcile = async (key) => {
+    runs.push(key);
+    const code = key === 'api' ? 'ApiUnavailable' : 'StoreUnavailable';
+    throw new GuestStoreError(code, 'away');
+  };
+  const { controller, timers, stop } = setUp(reconcile, { backAgain: () => back.signal });
+  const running = controller.run(stop.signal);
+  controller.enqueue('api');
+  controller.enqueue('store');
+  for (let tries = 0; tries < 8; tries += 1) {
+    await settle();
+    timers.advance(120_000);
+  }
+  await settle();
+  expect(runs.slice(-2)).toEqual(['api', 'store']);
+  const before = runs.length;
+  const over = back;
+  back = new AbortController();
+  over.abort();
+  await settle();
+  expect(runs.slice(before)).toEqual(['api']);
   stop.abort();
   await running;
 });
