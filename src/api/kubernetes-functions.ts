@@ -1,6 +1,7 @@
+import { isIP } from 'node:net';
 import { type CelFunc, CelScalar, celFunc, celMethod } from '@bufbuild/cel';
 
-// Functions that Kubernetes adds to CEL, as far as rules in crds/ use them: quantities. One is carried as the text of a whole
+// Functions that Kubernetes adds to CEL, as far as rules in crds/ use them: ranges of addresses, and quantities. One of those is carried as the text of a whole
 // number of billionths, so that all digits count and comparing is exact.
 
 const form = /^([-+]?)(\d+(?:\.\d*)?|\.\d+)(?:([eE][-+]?\d{1,3})|([KMGTPE]i|[numkMGTPE]))?$/;
@@ -13,6 +14,7 @@ const decimal = new Map(
 );
 
 export const kubernetesFunctions: readonly CelFunc[] = [
+  celFunc('isCIDR', [CelScalar.STRING], CelScalar.BOOL, isRange),
   celFunc('quantity', [CelScalar.STRING], CelScalar.STRING, (text) => String(billionthsOf(text))),
   celMethod('isGreaterThan', CelScalar.STRING, [CelScalar.STRING], CelScalar.BOOL, function (other) {
     return BigInt(this) > BigInt(other);
@@ -22,6 +24,14 @@ export const kubernetesFunctions: readonly CelFunc[] = [
     return one < two ? -1n : one > two ? 1n : 0n;
   }),
 ];
+
+/** As Go's parser has it: no zone, no IPv4 in an IPv6 spelling, no zero in front of the length. */
+function isRange(text: string): boolean {
+  const [address = '', length = '', ...more] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || more.length > 0 || address.includes('%') || /^::ffff:\d+\./i.test(address)) return false;
+  return /^(?:0|[1-9]\d{0,2})$/.test(length) && Number(length) <= (family === 6 ? 128 : 32);
+}
 
 /** Rounded up to a billionth, the finest that a quantity tells apart. */
 function billionthsOf(text: string): bigint {

@@ -21,6 +21,10 @@ const words: readonly (readonly [pattern: string, meaning: string])[] = [
   ['^[A-Za-z0-9][-A-Za-z0-9._:/@]*$', 'a reference such as registry.example/agents:11'],
   ['^(https?|ssh)://[^ ]+$', 'an address such as https://git.example/fleet.git'],
   ['^[A-Za-z0-9][-A-Za-z0-9._/+]*$', 'a branch, tag or commit such as main or v1.2'],
+  [
+    '^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$',
+    'a host name such as files.example.com, or *.example.com',
+  ],
   ['^[a-z0-9][-a-z0-9]*$', 'small letters, digits and "-"'],
   ['^[a-z0-9][-.a-z0-9]*$', 'small letters, digits, "-" and "."'],
   ['^-----BEGIN PUBLIC KEY-----', 'PEM that begins with -----BEGIN PUBLIC KEY-----'],

@@ -5,13 +5,14 @@ import type { KindFacts } from './schema.ts';
 export const apiGroup = 'gueststore.dev';
 export const apiVersion = 'gueststore.dev/v1alpha1';
 
-export type Kind = 'ClusterVMAccessPolicy' | 'ContentItem' | 'GuestStoreHost' | 'GuestStoreRepository' | 'GuestVM' | 'VMAccessPolicy';
+export type Kind = 'ClusterVMAccessPolicy' | 'ContentItem' | 'GuestStoreDatastore' | 'GuestStoreHost' | 'GuestStoreRepository' | 'GuestVM' | 'VMAccessPolicy';
 
-export type Resource = ClusterVMAccessPolicy | ContentItem | GuestStoreHost | GuestStoreRepository | GuestVM | VMAccessPolicy;
+export type Resource = ClusterVMAccessPolicy | ContentItem | GuestStoreDatastore | GuestStoreHost | GuestStoreRepository | GuestVM | VMAccessPolicy;
 
 export const kinds: Readonly<Record<Kind, KindFacts>> = {
   ClusterVMAccessPolicy: {"plural":"clustervmaccesspolicies","singular":"clustervmaccesspolicy","shortNames":["gscpolicy"],"namespaced":false},
   ContentItem: {"plural":"contentitems","singular":"contentitem","shortNames":["gsitem"],"namespaced":true},
+  GuestStoreDatastore: {"plural":"gueststoredatastores","singular":"gueststoredatastore","shortNames":["gsds"],"namespaced":false},
   GuestStoreHost: {"plural":"gueststorehosts","singular":"gueststorehost","shortNames":["gshost"],"namespaced":false},
   GuestStoreRepository: {"plural":"gueststorerepositories","singular":"gueststorerepository","shortNames":["gsrepo"],"namespaced":true},
   GuestVM: {"plural":"guestvms","singular":"guestvm","shortNames":["gsvm"],"namespaced":true},
@@ -34,6 +35,15 @@ export interface ContentItem {
   readonly metadata: NamespacedMetadata;
   readonly spec: ContentItemSpec;
   readonly status: ContentItemStatus;
+}
+
+/** What namespaces may do with the datastore of this name. A datastore without such an object is open to every namespace. */
+export interface GuestStoreDatastore {
+  readonly apiVersion: typeof apiVersion;
+  readonly kind: 'GuestStoreDatastore';
+  readonly metadata: Metadata;
+  readonly spec: GuestStoreDatastoreSpec;
+  readonly status: GuestStoreDatastoreStatus;
 }
 
 /** What the daemon of one host says of itself, as the operator last heard it. */
@@ -335,6 +345,60 @@ export interface ContentItemStatus {
   readonly servedDigest?: string;
   /** How far fetching is; only while it goes on. */
   readonly progress?: ContentItemProgress;
+}
+
+/** @public */
+export interface GuestStoreDatastoreNamespaceEgress {
+  /** Names that a URL, or a redirect, may have; a leading "*." stands for one or more labels. Any name when left out. An address in place of a name must lie in cidrs. */
+  readonly hosts?: readonly string[];
+  /** Addresses that may be connected to. Any when left out. */
+  readonly cidrs?: readonly string[];
+  /** Whether servers on the operator's own machine may be asked. */
+  readonly loopback: boolean;
+}
+
+/** @public */
+export interface GuestStoreDatastoreNamespace {
+  /** All fits every namespace, Selector those whose labels match. */
+  readonly from: 'All' | 'Selector';
+  /** Labels of the namespaces, for Selector. */
+  readonly selector?: LabelSelector;
+  /** Folders of the datastore at or below which the roots of their repositories must lie. ${namespace} stands for the name of the namespace. */
+  readonly roots: readonly string[];
+  /** Largest size of one content file of these namespaces; 512Mi, the ceiling of the model, when left out. */
+  readonly maxItemSize?: number | string;
+  /** Most bytes that each of these namespaces may keep in the datastore, over all its repositories; unbounded when left out. */
+  readonly quota?: number | string;
+  /** Closed denies what no rule grants to every VM of their repositories, whatever the repository says. Open leaves it to the repository. */
+  readonly leastPosture: 'Open' | 'Closed';
+  /** Where their http sources may connect to. Link-local addresses and cloud metadata services are refused to everybody. */
+  readonly egress: GuestStoreDatastoreNamespaceEgress;
+}
+
+/** @public */
+export interface GuestStoreDatastoreSpec {
+  /** Rules for namespaces. The first that fits a namespace holds for it; one that none fits may not use the datastore. */
+  readonly namespaces: readonly GuestStoreDatastoreNamespace[];
+  /** Stops work in the datastore, as spec.suspend of each of its repositories would; what is in force stays in force. */
+  readonly suspend: boolean;
+}
+
+/** @public */
+export interface GuestStoreDatastoreStatus {
+  /** Generation that this status speaks of; -1 before the operator has seen the object. */
+  readonly observedGeneration?: number;
+  /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
+  readonly lastHandledReconcileAt?: string;
+  /** What is true of the object now. Types are Ready, Reconciling and Stalled. */
+  readonly conditions?: readonly Condition[];
+  /** Namespaces with repositories in it. */
+  readonly namespaces?: number;
+  /** Repositories that name it. */
+  readonly repositories?: number;
+  /** Repositories among them that ask for more than they may have; each says what in its own status. */
+  readonly refused?: number;
+  /** Bytes of all content in it. */
+  readonly bytes?: number;
 }
 
 /** @public */

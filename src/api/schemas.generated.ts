@@ -1058,6 +1058,375 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
   }
  }
 },
+  GuestStoreDatastore: {
+ "type": "object",
+ "description": "What namespaces may do with the datastore of this name. A datastore without such an object is open to every namespace.",
+ "required": [
+  "spec"
+ ],
+ "properties": {
+  "apiVersion": {
+   "type": "string",
+   "description": "gueststore.dev/v1alpha1"
+  },
+  "kind": {
+   "type": "string",
+   "description": "GuestStoreDatastore"
+  },
+  "metadata": {
+   "type": "object"
+  },
+  "spec": {
+   "type": "object",
+   "description": "Who may use the datastore, and how much of it.",
+   "required": [
+    "namespaces"
+   ],
+   "properties": {
+    "namespaces": {
+     "type": "array",
+     "description": "Rules for namespaces. The first that fits a namespace holds for it; one that none fits may not use the datastore.",
+     "maxItems": 32,
+     "items": {
+      "type": "object",
+      "description": "What the namespaces that it fits may do.",
+      "required": [
+       "from"
+      ],
+      "properties": {
+       "from": {
+        "type": "string",
+        "description": "All fits every namespace, Selector those whose labels match.",
+        "enum": [
+         "All",
+         "Selector"
+        ]
+       },
+       "selector": {
+        "type": "object",
+        "description": "Labels of the namespaces, for Selector.",
+        "properties": {
+         "matchLabels": {
+          "type": "object",
+          "description": "Labels that must be there with exactly these values.",
+          "maxProperties": 64,
+          "additionalProperties": {
+           "type": "string",
+           "maxLength": 63,
+           "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+          }
+         },
+         "matchExpressions": {
+          "type": "array",
+          "description": "Conditions on labels that must all hold.",
+          "maxItems": 64,
+          "items": {
+           "type": "object",
+           "description": "A condition on one label.",
+           "required": [
+            "key",
+            "operator"
+           ],
+           "properties": {
+            "key": {
+             "type": "string",
+             "description": "Key of the label.",
+             "minLength": 1,
+             "maxLength": 317,
+             "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+            },
+            "operator": {
+             "type": "string",
+             "description": "How the label relates to the values.",
+             "enum": [
+              "In",
+              "NotIn",
+              "Exists",
+              "DoesNotExist"
+             ]
+            },
+            "values": {
+             "type": "array",
+             "description": "Values for In and NotIn.",
+             "maxItems": 64,
+             "items": {
+              "type": "string",
+              "description": "A value of the label.",
+              "maxLength": 63,
+              "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+             }
+            }
+           },
+           "x-kubernetes-validations": [
+            {
+             "rule": "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : true",
+             "message": "In and NotIn need at least one value",
+             "fieldPath": ".values"
+            },
+            {
+             "rule": "self.operator in ['Exists', 'DoesNotExist'] ? !has(self.values) || size(self.values) == 0 : true",
+             "message": "Exists and DoesNotExist take no values",
+             "fieldPath": ".values"
+            }
+           ]
+          }
+         }
+        }
+       },
+       "roots": {
+        "type": "array",
+        "description": "Folders of the datastore at or below which the roots of their repositories must lie. ${namespace} stands for the name of the namespace.",
+        "maxItems": 16,
+        "default": [
+         "${namespace}"
+        ],
+        "items": {
+         "type": "string",
+         "description": "A folder, without leading or trailing \"/\".",
+         "minLength": 1,
+         "maxLength": 255,
+         "x-kubernetes-validations": [
+          {
+           "rule": "!self.startsWith('/')",
+           "message": "must be relative to the datastore, without a leading '/'"
+          },
+          {
+           "rule": "!self.matches('(^|/)[.]{0,2}(/|$)') || self.startsWith('/')",
+           "message": "must not have an empty, '.' or '..' segment"
+          },
+          {
+           "rule": "self != '.gueststore' && !self.startsWith('.gueststore/')",
+           "message": "must not lie in .gueststore, which is the operator's own"
+          },
+          {
+           "rule": "!self.replace('${namespace}', '').contains('$')",
+           "message": "must not have a '$' but in ${namespace}"
+          }
+         ]
+        }
+       },
+       "maxItemSize": {
+        "description": "Largest size of one content file of these namespaces; 512Mi, the ceiling of the model, when left out.",
+        "x-kubernetes-int-or-string": true,
+        "anyOf": [
+         {
+          "type": "integer"
+         },
+         {
+          "type": "string"
+         }
+        ],
+        "maxLength": 32,
+        "pattern": "^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTP]i|[kMGTP]|[eE][0-9]{1,2})?$",
+        "x-kubernetes-validations": [
+         {
+          "rule": "quantity(string(self)).isGreaterThan(quantity('0'))",
+          "message": "must be above zero, such as 512Mi"
+         },
+         {
+          "rule": "quantity(string(self)).compareTo(quantity('512Mi')) <= 0",
+          "message": "must be at most 512Mi, the most that GuestStore clients accept"
+         }
+        ]
+       },
+       "quota": {
+        "description": "Most bytes that each of these namespaces may keep in the datastore, over all its repositories; unbounded when left out.",
+        "x-kubernetes-int-or-string": true,
+        "anyOf": [
+         {
+          "type": "integer"
+         },
+         {
+          "type": "string"
+         }
+        ],
+        "maxLength": 32,
+        "pattern": "^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTP]i|[kMGTP]|[eE][0-9]{1,2})?$",
+        "x-kubernetes-validations": [
+         {
+          "rule": "quantity(string(self)).isGreaterThan(quantity('0'))",
+          "message": "must be above zero, such as 512Mi"
+         },
+         {
+          "rule": "quantity(string(self)).compareTo(quantity('4Pi')) <= 0",
+          "message": "must be at most 4Pi"
+         }
+        ]
+       },
+       "leastPosture": {
+        "type": "string",
+        "description": "Closed denies what no rule grants to every VM of their repositories, whatever the repository says. Open leaves it to the repository.",
+        "enum": [
+         "Open",
+         "Closed"
+        ],
+        "default": "Open"
+       },
+       "egress": {
+        "type": "object",
+        "description": "Where their http sources may connect to. Link-local addresses and cloud metadata services are refused to everybody.",
+        "default": {},
+        "properties": {
+         "hosts": {
+          "type": "array",
+          "description": "Names that a URL, or a redirect, may have; a leading \"*.\" stands for one or more labels. Any name when left out. An address in place of a name must lie in cidrs.",
+          "maxItems": 64,
+          "items": {
+           "type": "string",
+           "description": "A host name.",
+           "minLength": 1,
+           "maxLength": 253,
+           "pattern": "^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+          }
+         },
+         "cidrs": {
+          "type": "array",
+          "description": "Addresses that may be connected to. Any when left out.",
+          "maxItems": 64,
+          "items": {
+           "type": "string",
+           "description": "A range such as 10.20.0.0/16 or 2001:db8::/32.",
+           "minLength": 1,
+           "maxLength": 43,
+           "x-kubernetes-validations": [
+            {
+             "rule": "isCIDR(self)",
+             "message": "must be a range of addresses, such as 10.20.0.0/16"
+            }
+           ]
+          }
+         },
+         "loopback": {
+          "type": "boolean",
+          "description": "Whether servers on the operator's own machine may be asked.",
+          "default": false
+         }
+        }
+       }
+      },
+      "x-kubernetes-validations": [
+       {
+        "rule": "self.from == 'Selector' ? has(self.selector) : !has(self.selector)",
+        "message": "selector must be given for from Selector, and only then",
+        "fieldPath": ".selector"
+       }
+      ]
+     }
+    },
+    "suspend": {
+     "type": "boolean",
+     "default": false,
+     "description": "Stops work in the datastore, as spec.suspend of each of its repositories would; what is in force stays in force."
+    }
+   }
+  },
+  "status": {
+   "type": "object",
+   "description": "What the operator found and did.",
+   "default": {
+    "observedGeneration": -1
+   },
+   "properties": {
+    "observedGeneration": {
+     "type": "integer",
+     "format": "int64",
+     "minimum": -1,
+     "description": "Generation that this status speaks of; -1 before the operator has seen the object."
+    },
+    "lastHandledReconcileAt": {
+     "type": "string",
+     "maxLength": 64,
+     "description": "Value of the annotation gueststore.dev/requestedAt that was last acted upon."
+    },
+    "conditions": {
+     "type": "array",
+     "description": "What is true of the object now. Types are Ready, Reconciling and Stalled.",
+     "maxItems": 16,
+     "x-kubernetes-list-type": "map",
+     "x-kubernetes-list-map-keys": [
+      "type"
+     ],
+     "items": {
+      "type": "object",
+      "description": "One fact about the object.",
+      "required": [
+       "type",
+       "status",
+       "lastTransitionTime",
+       "reason",
+       "message"
+      ],
+      "properties": {
+       "type": {
+        "type": "string",
+        "description": "Which fact.",
+        "maxLength": 316,
+        "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+       },
+       "status": {
+        "type": "string",
+        "description": "Whether it is so.",
+        "enum": [
+         "True",
+         "False",
+         "Unknown"
+        ]
+       },
+       "observedGeneration": {
+        "type": "integer",
+        "format": "int64",
+        "minimum": 0,
+        "description": "Generation of the object that this was said of."
+       },
+       "lastTransitionTime": {
+        "type": "string",
+        "format": "date-time",
+        "maxLength": 64,
+        "description": "When status last changed."
+       },
+       "reason": {
+        "type": "string",
+        "description": "Why, as one word of a closed set.",
+        "minLength": 1,
+        "maxLength": 1024,
+        "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+       },
+       "message": {
+        "type": "string",
+        "description": "Why, for people; and the way out where there is one.",
+        "maxLength": 32768
+       }
+      }
+     }
+    },
+    "namespaces": {
+     "type": "integer",
+     "format": "int32",
+     "minimum": 0,
+     "description": "Namespaces with repositories in it."
+    },
+    "repositories": {
+     "type": "integer",
+     "format": "int32",
+     "minimum": 0,
+     "description": "Repositories that name it."
+    },
+    "refused": {
+     "type": "integer",
+     "format": "int32",
+     "minimum": 0,
+     "description": "Repositories among them that ask for more than they may have; each says what in its own status."
+    },
+    "bytes": {
+     "type": "integer",
+     "format": "int64",
+     "minimum": 0,
+     "description": "Bytes of all content in it."
+    }
+   }
+  }
+ }
+},
   GuestStoreHost: {
  "type": "object",
  "description": "What the daemon of one host says of itself, as the operator last heard it.",

@@ -1,9 +1,18 @@
 import type { FieldPath } from '../api/findings.ts';
 import type { ManifestDocument } from '../api/manifests.ts';
-import type { ContentItem, GuestStoreRepository, GuestVM, Kind, Resource } from '../api/resources.generated.ts';
+import type {
+  ContentItem,
+  GuestStoreDatastore,
+  GuestStoreRepository,
+  GuestVM,
+  Kind,
+  Resource,
+} from '../api/resources.generated.ts';
+import { boundsOf, useRefusal } from '../core/bounds.ts';
 import { compareKeys, keyOf, type ObjectKey } from '../core/names.ts';
 import { ownRepository, referRepository } from '../core/permitted.ts';
 import type { Labels } from '../core/selector.ts';
+import { createAddressGuard, resolveBySystem } from '../sources/http-address.ts';
 
 /** An object with the document that it came from. */
 export interface Declared<Of extends Resource = Resource> {
@@ -39,12 +48,17 @@ export function* crossCheck(declared: readonly Declared[], foreign: readonly For
   const vms = ofKind(sorted, 'GuestVM');
   const known = new Map(repositories.map(({ resource }) => [keyOf(resource.metadata), resource]));
   const namespaces = namespaceLabels(sorted, foreign);
+  const datastores = new Map(
+    ofKind(sorted, 'GuestStoreDatastore').map(({ resource }) => [resource.metadata.name, resource]),
+  );
 
   yield* twins(declared);
   yield* rootConflicts(repositories);
+  for (const repository of repositories) yield* useTrouble(repository, datastores, namespaces);
   for (const item of items) {
     yield* repositoryTrouble(item, 'items', known, namespaces);
     yield* entryTrouble(item, foreign);
+    yield* egressTrouble(item, known, datastores, namespaces);
   }
   for (const vm of vms) yield* repositoryTrouble(vm, 'vms', known, namespaces);
   yield* pathConflicts(items);
@@ -96,6 +110,41 @@ function* rootConflicts(repositories: readonly Declared<GuestStoreRepository>[])
     if (other === undefined || sameObject(one, other)) continue;
     const reason = `overlaps the root of repository ${keyOf(other.resource.metadata)} in the same datastore (RootConflict)`;
     yield found(one.document, ['spec', 'root'], reason, 'choose another root');
+  }
+}
+
+/** What a GuestStoreDatastore does not let the repository's namespace do. */
+function* useTrouble(
+  { resource, document }: Declared<GuestStoreRepository>,
+  datastores: ReadonlyMap<string, GuestStoreDatastore>,
+  namespaces: ReadonlyMap<string, Labels>,
+): Iterable<CrossFinding> {
+  const { metadata, spec } = resource;
+  const key = keyOf(metadata);
+  const refusal = useRefusal(key, spec.datastore, spec.root ?? key, datastores, namespaces);
+  if (refusal === undefined) return;
+  const field = refusal.reason === 'RootNotPermitted' ? 'root' : 'datastore';
+  yield found(document, ['spec', field], refusal.message.replace(/\.$/, ''), refusal.reason);
+}
+
+/** As far as the URL itself tells; where its name leads is seen when it is asked. */
+function* egressTrouble(
+  { resource, document }: Declared<ContentItem>,
+  repositories: ReadonlyMap<ObjectKey, GuestStoreRepository>,
+  datastores: ReadonlyMap<string, GuestStoreDatastore>,
+  namespaces: ReadonlyMap<string, Labels>,
+): Iterable<CrossFinding> {
+  const { metadata, spec } = resource;
+  const url = URL.parse(spec.source.http?.url ?? '');
+  const repository = repositories.get(
+    `${spec.repositoryRef.namespace ?? metadata.namespace}/${spec.repositoryRef.name}`,
+  );
+  if (url === null || repository === undefined) return;
+  const bounds = boundsOf(repository.spec.datastore, metadata.namespace, datastores, namespaces);
+  const egress = 'reason' in bounds ? undefined : bounds.egress;
+  if ('reason' in bounds || createAddressGuard(true, resolveBySystem, egress).refusalOf(url.hostname) !== undefined) {
+    const reason = `GuestStoreDatastore ${repository.spec.datastore} lets no source of namespace ${metadata.namespace} connect there`;
+    yield found(document, ['spec', 'source', 'http', 'url'], reason, 'EgressNotPermitted');
   }
 }
 

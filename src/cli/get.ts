@@ -21,14 +21,25 @@ export interface GetOptions {
 
 /** What people type, in the words of `kubectl get` too. */
 const kindsOf: Readonly<Record<string, readonly Resource['kind'][]>> = {
+  datastores: ['GuestStoreDatastore'],
   repositories: ['GuestStoreRepository'],
   items: ['ContentItem'],
   policies: ['VMAccessPolicy', 'ClusterVMAccessPolicy'],
   vms: ['GuestVM'],
   hosts: ['GuestStoreHost'],
-  all: ['GuestStoreRepository', 'ContentItem', 'VMAccessPolicy', 'ClusterVMAccessPolicy', 'GuestVM', 'GuestStoreHost'],
+  all: [
+    'GuestStoreDatastore',
+    'GuestStoreRepository',
+    'ContentItem',
+    'VMAccessPolicy',
+    'ClusterVMAccessPolicy',
+    'GuestVM',
+    'GuestStoreHost',
+  ],
 };
 const alias: Readonly<Record<string, string>> = {
+  datastore: 'datastores',
+  gsds: 'datastores',
   repository: 'repositories',
   gsrepo: 'repositories',
   item: 'items',
@@ -162,6 +173,8 @@ function table(objects: readonly Resource[], wide: boolean, trouble: readonly st
 /** What people look for first in each kind. */
 function detail(object: Resource): string {
   switch (object.kind) {
+    case 'GuestStoreDatastore':
+      return `${object.status.namespaces ?? 0} namespaces, ${object.status.repositories ?? 0} repositories, ${object.status.refused ?? 0} refused, ${object.status.bytes ?? 0} bytes`;
     case 'GuestStoreRepository':
       return `datastore ${object.spec.datastore}, revision ${object.status.revision ?? '-'}, ${object.status.items ?? 0} items, ${object.status.bytes ?? 0} bytes`;
     case 'ContentItem':

@@ -35,7 +35,8 @@ export async function lookWorld(
 async function lookCluster(kubeconfig: string | undefined, version: string, signal: AbortSignal): Promise<LookedWorld> {
   const { client } = await connect({ kubeconfig, userAgent: `gueststore/${version}` });
   try {
-    const [repositories, items, policies, clusterPolicies, vms, hosts, spaces] = await Promise.all([
+    const [datastores, repositories, items, policies, clusterPolicies, vms, hosts, spaces] = await Promise.all([
+      listAll(client, resources.GuestStoreDatastore, signal),
       listAll(client, resources.GuestStoreRepository, signal),
       listAll(client, resources.ContentItem, signal),
       listAll(client, resources.VMAccessPolicy, signal),
@@ -45,6 +46,7 @@ async function lookCluster(kubeconfig: string | undefined, version: string, sign
       listAll(client, namespaces, signal),
     ]);
     return {
+      datastores,
       repositories,
       items,
       policies,
@@ -54,7 +56,8 @@ async function lookCluster(kubeconfig: string | undefined, version: string, sign
       configMap: (namespace, name) => client.find(configMaps, { namespace, name }, signal),
       secret: (namespace, name) => client.find(secrets, { namespace, name }, signal),
       onChange: () => () => {},
-      objects: () => [repositories, items, policies, clusterPolicies, vms, hosts].flatMap((all) => [...all.values()]),
+      objects: () =>
+        [datastores, repositories, items, policies, clusterPolicies, vms, hosts].flatMap((all) => [...all.values()]),
     };
   } finally {
     await client.close();

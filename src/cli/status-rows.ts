@@ -13,6 +13,7 @@ export const statusHeader = ['KIND', 'NAME', 'READY', 'REASON', 'MESSAGE'] as co
 
 /** Kinds in the order in which people think of them. */
 const order = [
+  'GuestStoreDatastore',
   'GuestStoreRepository',
   'ContentItem',
   'VMAccessPolicy',

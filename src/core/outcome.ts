@@ -11,6 +11,8 @@ export const ownReasons = [
   'Publishing',
   'WaitingForHosts',
   'DatastoreNotFound',
+  'DatastoreNotPermitted',
+  'RootNotPermitted',
   'RepositoryNotFound',
   'RepositoryNotReady',
   'RepositoryAmbiguous',
@@ -65,6 +67,15 @@ export interface ItemOutcome extends Outcome {
 
 export interface RepositoryOutcome extends Outcome {
   readonly items: number;
+  readonly bytes: number;
+}
+
+export interface DatastoreOutcome extends Outcome {
+  /** Namespaces with repositories in it. */
+  readonly namespaces: number;
+  readonly repositories: number;
+  /** Repositories among them that ask for more than they may have. */
+  readonly refused: number;
   readonly bytes: number;
 }
 

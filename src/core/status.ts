@@ -1,6 +1,14 @@
 import type { Fact } from './conditions.ts';
 import type { Reach } from './hosts.ts';
-import type { ItemOutcome, Outcome, PolicyOutcome, Reason, RepositoryOutcome, VmOutcome } from './outcome.ts';
+import type {
+  DatastoreOutcome,
+  ItemOutcome,
+  Outcome,
+  PolicyOutcome,
+  Reason,
+  RepositoryOutcome,
+  VmOutcome,
+} from './outcome.ts';
 
 /**
  * What conditions say of an outcome: the last step of the operator's story, pure. `Ready` means published, and
@@ -57,6 +65,18 @@ export function repositoryFacts(outcome: RepositoryOutcome, reach: Reach): Fact[
   const facts = [...readiness(outcome, reach), ...notSupportedFacts(outcome)];
   if (outcome.seq !== undefined) facts.push(servedFact(reach));
   return facts;
+}
+
+export function datastoreFacts({ failure, refused }: DatastoreOutcome): Fact[] {
+  if (failure !== undefined) {
+    return [
+      fact('Ready', false, failure.reason, failure.message),
+      fact('Stalled', true, failure.reason, 'Only a change of the resource, or of what it refers to, will help.'),
+    ];
+  }
+  const asks = refused === 1 ? 'repository asks' : 'repositories ask';
+  const message = refused === 0 ? 'Its rules hold.' : `Its rules hold; ${refused} ${asks} for more, and say so.`;
+  return [fact('Ready', true, 'Effective', message)];
 }
 
 export function policyFacts(outcome: PolicyOutcome, reach: Reach): Fact[] {
@@ -143,7 +163,13 @@ function isOfSource(reason: string | undefined): boolean {
   return reason !== undefined && (reason.startsWith('Source') || ofSource.has(reason));
 }
 
-const ofSource: ReadonlySet<string> = new Set(['SecretNotGranted', 'DigestMismatch', 'TooLarge', 'QuotaExceeded']);
+const ofSource: ReadonlySet<string> = new Set([
+  'SecretNotGranted',
+  'EgressNotPermitted',
+  'DigestMismatch',
+  'TooLarge',
+  'QuotaExceeded',
+]);
 
 function fact(type: string, status: boolean, reason: string, message: string): Fact {
   return { type, status: status ? 'True' : 'False', reason, message };

@@ -10,6 +10,7 @@ const codes = {
   QuotaExceeded: 'user',
   SourceRefused: 'user',
   SecretNotGranted: 'user',
+  EgressNotPermitted: 'user',
   PathConflict: 'user',
   RootConflict: 'user',
   ChannelConflict: 'user',

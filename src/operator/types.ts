@@ -1,6 +1,7 @@
 import type {
   ClusterVMAccessPolicy,
   ContentItem,
+  GuestStoreDatastore,
   GuestStoreRepository,
   GuestVM,
   VMAccessPolicy,
@@ -11,6 +12,7 @@ import type { Labels } from '../core/selector.ts';
 
 /** The kinds that people declare and whose status the operator writes. */
 export type DeclaredKind =
+  | 'GuestStoreDatastore'
   | 'GuestStoreRepository'
   | 'ContentItem'
   | 'VMAccessPolicy'
@@ -20,7 +22,13 @@ export type DeclaredKind =
 /** What may change in the world that the operator observes. */
 export type ObservedKind = DeclaredKind | 'Namespace' | 'ConfigMap' | 'Secret';
 
-export type Declared = GuestStoreRepository | ContentItem | VMAccessPolicy | ClusterVMAccessPolicy | GuestVM;
+export type Declared =
+  | GuestStoreDatastore
+  | GuestStoreRepository
+  | ContentItem
+  | VMAccessPolicy
+  | ClusterVMAccessPolicy
+  | GuestVM;
 
 /** What grants and denies, in a namespace or in all. */
 export type Policy = VMAccessPolicy | ClusterVMAccessPolicy;
@@ -36,6 +44,8 @@ export interface World {
   readonly clusterPolicies: ReadonlyMap<ObjectKey, ClusterVMAccessPolicy>;
   readonly vms: ReadonlyMap<ObjectKey, GuestVM>;
   readonly namespaces: ReadonlyMap<string, Labels>;
+  /** What namespaces may do with the datastores of these names. */
+  readonly datastores: ReadonlyMap<string, GuestStoreDatastore>;
   /** Bytes by key of a ConfigMap or Secret; undefined where there is none. Throws `SecretNotGranted`, `ApiUnavailable`. */
   configMap(namespace: string, name: string, signal: AbortSignal): Promise<KeyedData | undefined>;
   secret(namespace: string, name: string, signal: AbortSignal): Promise<KeyedData | undefined>;

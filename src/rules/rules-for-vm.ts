@@ -15,23 +15,21 @@ export interface PolicyRules {
   readonly mode: 'Enforce' | 'Audit';
 }
 
-/** The repository that the VM is served from, with the posture that it gives its VMs. */
-export interface RepositoryPosture {
-  readonly repository: { readonly namespace: string; readonly name: string };
+/** What becomes of paths that no rule names, and which repository or datastore says so. */
+export interface Posture {
+  readonly by: ObjectRef;
   readonly posture: 'Open' | 'Closed';
 }
 
 /**
  * The rule set of a VM that these policies select. Cluster policies come first, then by namespace and name, then as
- * written; that order decides which rule is named, never what is allowed. A `Closed` repository adds a last deny of `.*`.
+ * written; that order decides which rule is named, never what is allowed. A `Closed` posture adds a last deny of `.*`.
  * Policies in `Audit` mode take no part. Throws `TooManyRules`. Patterns are taken as they are: `compileRuleSet` checks them.
  */
-export function rulesForVm(policies: readonly PolicyRules[], posture?: RepositoryPosture): RuleSet {
+export function rulesForVm(policies: readonly PolicyRules[], posture?: Posture): RuleSet {
   const inForce = policies.filter(({ mode }) => mode === 'Enforce').toSorted(byScopeAndName);
   const closing: RuleRecord[] =
-    posture?.posture === 'Closed'
-      ? [{ pattern: '.*', match: 'Whole', policy: { kind: 'GuestStoreRepository', ...posture.repository }, index: 0 }]
-      : [];
+    posture?.posture === 'Closed' ? [{ pattern: '.*', match: 'Whole', policy: posture.by, index: 0 }] : [];
   const grant = inForce.flatMap((rules) => recordsOf(rules, rules.grant));
   const deny = [...inForce.flatMap((rules) => recordsOf(rules, rules.deny)), ...closing];
   const count = grant.length + deny.length;

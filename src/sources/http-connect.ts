@@ -1,4 +1,4 @@
-import { createSecureContext, getCACertificates } from 'node:tls';
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import type { AddressGuard } from './http-address.ts';
 
@@ -12,22 +12,27 @@ export interface Proxies {
 
 export interface Agents {
   readonly forUrl: (url: URL) => Dispatcher;
+  /** Whether there is a proxy for it, NO_PROXY aside. */
+  readonly proxied: (url: URL) => boolean;
   readonly close: () => Promise<void>;
 }
 
+/** Parsed once: a hundred and fifty roots for every connection would cost more than the handshake. */
+export function createTrust(extraCa: readonly string[]): SecureContext {
+  return createSecureContext({ ca: [...getCACertificates('default'), ...extraCa] });
+}
+
 /**
- * The agents for all http sources of a process. What is reached directly is resolved by the guard; a proxy is the
+ * The agents for all http sources under one guard. What is reached directly is resolved by the guard; a proxy is the
  * administrator's own choice, wherever it lies, and resolves names itself. `connectTimeout`: milliseconds for resolving,
  * connecting and TLS together.
  */
 export function createAgents(
   guard: AddressGuard,
   proxies: Proxies,
-  extraCa: readonly string[],
+  secureContext: SecureContext,
   connectTimeout: number,
 ): Agents {
-  // Parsed once: a hundred and fifty roots for every connection would cost more than the handshake.
-  const secureContext = createSecureContext({ ca: [...getCACertificates('default'), ...extraCa] });
   // Said here, so that NODE_TLS_REJECT_UNAUTHORIZED=0 cannot unsay it.
   const tls = { secureContext, rejectUnauthorized: true, allowH2: false, timeout: connectTimeout };
   const agent = (proxy: string) =>
@@ -45,6 +50,7 @@ export function createAgents(
   const https = agent(proxies.https);
   return {
     forUrl: (url) => (url.protocol === 'https:' ? https : http),
+    proxied: (url) => (url.protocol === 'https:' ? proxies.https : proxies.http) !== '',
     close: async () => {
       await Promise.all([http.destroy(), https.destroy()]);
     },

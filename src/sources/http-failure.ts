@@ -1,22 +1,27 @@
 import { type ErrorCode, GuestStoreError } from '../lib/errors.ts';
-import { addressRefused } from './http-address.ts';
+import { addressRefused, egressRefused, type Refusal } from './http-address.ts';
 
 interface Meaning {
   readonly code: ErrorCode;
   readonly why: string;
 }
 
+const refusals: Readonly<Record<Refusal, Meaning>> = {
+  [addressRefused]: {
+    code: 'SourceRefused',
+    why: 'the host lies at an address that sources may not reach (loopback, link-local or a cloud metadata service); use a server of the network',
+  },
+  [egressRefused]: {
+    code: 'EgressNotPermitted',
+    why: 'the GuestStoreDatastore lets no source of this namespace connect there; use a server that its egress names, or ask its administrator to extend it',
+  },
+};
+
 const unavailable = (why: string): Meaning => ({ code: 'SourceUnavailable', why });
 
 /** By the `code` of what was thrown, since its own text may repeat what a server sent. */
 const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
-  [
-    addressRefused,
-    {
-      code: 'SourceRefused',
-      why: 'the host lies at an address that sources may not reach (loopback, link-local or a cloud metadata service); use a server of the network',
-    },
-  ],
+  ...Object.entries(refusals),
   ['UND_ERR_BODY_TIMEOUT', { code: 'SourceStalled', why: 'the server stopped sending; it will be tried again' }],
   ['UND_ERR_HEADERS_TIMEOUT', { code: 'SourceStalled', why: 'the server does not answer; it will be tried again' }],
   ['UND_ERR_CONNECT_TIMEOUT', unavailable('no connection within the time allowed; check host, port and firewall')],
@@ -49,6 +54,12 @@ const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
     ),
   ]),
 ]);
+
+/** A place that may not be asked, as our error. */
+export function refusalError(refusal: Refusal, where: string): GuestStoreError {
+  const { code, why } = refusals[refusal];
+  return new GuestStoreError(code, `${where}: ${why}`);
+}
 
 /**
  * What was thrown while asking or reading, as our error. An abort of `signal` is Aborted; a connection that broke is

@@ -1,9 +1,10 @@
+import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import { GuestStoreError } from '../lib/errors.ts';
-import type { AddressGuard } from './http-address.ts';
+import { type AddressGuard, egressRefused } from './http-address.ts';
 import { errorOfStatus, type Fields, refuseCoding, single } from './http-answer.ts';
 import type { Agents } from './http-connect.ts';
-import { failureOf } from './http-failure.ts';
+import { failureOf, refusalError } from './http-failure.ts';
 import { redirectTarget, shown } from './http-url.ts';
 
 const maxRedirects = 5;
@@ -34,11 +35,10 @@ export function createOpenUrl(agents: Agents, guard: AddressGuard, stall: number
       if (visited.size > maxRedirects)
         throw new GuestStoreError('SourceRefused', `${where}: more than ${maxRedirects} redirects; set the final URL`);
       visited.add(url.href);
-      if (!guard.allowsHost(url.hostname))
-        throw new GuestStoreError(
-          'SourceRefused',
-          `${where}: sources may not reach this host (loopback, link-local or a cloud metadata service); use a server of the network`,
-        );
+      // What a proxy resolves cannot be judged by its address.
+      const unseen = guard.resolves && agents.proxied(url) && !isAddress(url.hostname);
+      const refusal = guard.refusalOf(url.hostname) ?? (unseen ? egressRefused : undefined);
+      if (refusal !== undefined) throw refusalError(refusal, where);
       const { statusCode, headers, body } = await headOf(url, asked, where, signal);
       if (!redirects.has(statusCode)) return accepted({ status: statusCode, fields: headers, body, where });
       giveUp(body);
@@ -68,6 +68,10 @@ export function createOpenUrl(agents: Agents, guard: AddressGuard, stall: number
       clearTimeout(timer);
     }
   }
+}
+
+function isAddress(hostname: string): boolean {
+  return isIP(hostname.replace(/^\[|\]$/g, '')) !== 0;
 }
 
 /** Ends a transfer whose bytes nobody wants; its connection goes with it. */

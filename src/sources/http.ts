@@ -1,8 +1,9 @@
+import type { Egress } from '../core/bounds.ts';
 import { createAddressGuard, type ResolveAll, resolveBySystem } from './http-address.ts';
 import { announcedSize, conditionOf, errorOfStatus, validatorsOf } from './http-answer.ts';
 import { type Patience, resumedBytes, tooLarge } from './http-body.ts';
-import { createAgents, type Proxies } from './http-connect.ts';
-import { createOpenUrl, giveUp, type Opened } from './http-open.ts';
+import { type Agents, createAgents, createTrust, type Proxies } from './http-connect.ts';
+import { createOpenUrl, giveUp, type Opened, type OpenUrl } from './http-open.ts';
 import { parseSourceUrl } from './http-url.ts';
 import type { FetchHttp, HttpAnswer, HttpJob } from './types.ts';
 
@@ -25,15 +26,27 @@ export interface FetchHttpOptions {
 /** One for a process: its connections are shared by all jobs. Dispose of it to close them. */
 export function createFetchHttp(options: FetchHttpOptions = {}): FetchHttp & AsyncDisposable {
   const { stall = 30_000, connectTimeout = 10_000, patience = { resumes: 20, delay: 500 } } = options;
-  const guard = createAddressGuard(options.allowLoopback ?? false, options.resolve ?? resolveBySystem);
   const proxies = options.proxies ?? { http: '', https: '', except: '' };
-  const agents = createAgents(guard, proxies, options.extraCa ?? [], connectTimeout);
-  const open = createOpenUrl(agents, guard, stall, connectTimeout + stall);
+  const trust = createTrust(options.extraCa ?? []);
+  /** A connection that was judged by one egress must not be used for another: each has agents of its own. */
+  const byEgress = new Map<string, { readonly agents: Agents; readonly open: OpenUrl }>();
+
+  function openFor(egress: Egress | undefined): OpenUrl {
+    const key = JSON.stringify(egress ?? null);
+    const known = byEgress.get(key);
+    if (known !== undefined) return known.open;
+    const guard = createAddressGuard(options.allowLoopback ?? false, options.resolve ?? resolveBySystem, egress);
+    const agents = createAgents(guard, proxies, trust, connectTimeout);
+    const open = createOpenUrl(agents, guard, stall, connectTimeout + stall);
+    byEgress.set(key, { agents, open });
+    return open;
+  }
 
   /** Whoever gets `fetched` reads its bytes, or aborts `signal` to give them up. */
   async function fetchHttp(job: HttpJob, signal: AbortSignal): Promise<HttpAnswer> {
     const url = parseSourceUrl(job.url);
     const condition = conditionOf(job.known);
+    const open = openFor(job.egress);
     const opened = await open(url, condition, signal);
     if (opened.status === 200) return fetched(opened);
     giveUp(opened.body);
@@ -53,5 +66,9 @@ export function createFetchHttp(options: FetchHttpOptions = {}): FetchHttp & Asy
     }
   }
 
-  return Object.assign(fetchHttp, { [Symbol.asyncDispose]: agents.close });
+  return Object.assign(fetchHttp, {
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(byEgress.values().map(({ agents }) => agents.close()));
+    },
+  });
 }

@@ -1,3 +1,5 @@
+import type { Egress } from '../core/bounds.ts';
+
 /**
  * A source meets hostile bytes. It gets a job and gives bytes; it sees no token, key or datastore, so that it can live
  * in a process of its own. Whoever asked hashes and bounds what comes.
@@ -17,6 +19,8 @@ export interface HttpJob {
   readonly known: string | undefined;
   /** Bytes; an announced size above it is refused before a byte of the body is read, more bytes end the transfer. */
   readonly maxSize: number;
+  /** Where it may connect to besides; undefined: wherever any source may. */
+  readonly egress?: Egress | undefined;
 }
 
 export type HttpAnswer = { readonly outcome: 'unchanged' } | ({ readonly outcome: 'fetched' } & Fetched);

@@ -33,6 +33,8 @@ class Collected extends Writable {
 const head = 'apiVersion: gueststore.dev/v1alpha1\nkind: ';
 const repository = (name: string, spec = '{datastore: default}', namespace = 'fleet') =>
   `${head}GuestStoreRepository\nmetadata: {name: ${name}, namespace: ${namespace}}\nspec: ${spec}\n---\n`;
+const datastore = (namespaces: string) =>
+  `${head}GuestStoreDatastore\nmetadata: {name: default}\nspec: {namespaces: ${namespaces}}\n---\n`;
 const item = (name: string, more: string, source = '{inline: {text: a}}') =>
   `${head}ContentItem\nmetadata: {name: ${name}, namespace: fleet}\nspec:\n  source: ${source}\n  ${more}\n---\n`;
 const vm = (name: string, more: string) =>
@@ -96,6 +98,27 @@ test.each([
       vm('web-7', 'channel: {hybridUDS: {}}') +
       vm('web-8', 'channel: {hybridUDS: {path: web-7.vsock}}'),
     ['GuestVM fleet/web-8 has the same channel', 'GuestVM fleet/web-7 has the same channel'],
+  ],
+  [
+    'a datastore that does not take the namespace in',
+    datastore('[]') + repository('main'),
+    ['No rule of GuestStoreDatastore default fits namespace fleet'],
+  ],
+  [
+    'a root that the datastore does not give',
+    datastore('[{from: All}]') + repository('main', '{datastore: default, root: GuestStore}'),
+    ['choose a root at or below fleet (RootNotPermitted)'],
+  ],
+  [
+    'a source that the datastore lets connect nowhere',
+    datastore('[{from: All, egress: {hosts: [files.test]}}]') +
+      repository('main') +
+      item(
+        'a',
+        `path: /a\n  repositoryRef: {name: main}\n  digest: sha256:${'0'.repeat(64)}`,
+        '{http: {url: "http://other.test/a"}}',
+      ),
+    ['lets no source of namespace fleet connect there (EgressNotPermitted)'],
   ],
   ['a VM without a repository', vm('web-7', 'channel: {hybridUDS: {}}'), ['RepositoryNotFound']],
   [

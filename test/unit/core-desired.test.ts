@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { itemTarget, sourceFingerprint } from '../../src/core/desired-item.ts';
-import { desiredRepository, rootConflict, unsupportedOfRepository } from '../../src/core/desired-repository.ts';
+import {
+  desiredRepository,
+  rootConflict,
+  rootFault,
+  unsupportedOfRepository,
+} from '../../src/core/desired-repository.ts';
 import { vmPlace } from '../../src/core/desired-vm.ts';
 import { ownRepository, referRepository } from '../../src/core/permitted.ts';
 import type { Labels } from '../../src/core/selector.ts';
@@ -95,8 +100,19 @@ describe('repositories', () => {
       expect(failure).toMatchObject({
         reason: 'RootConflict',
         terminal: true,
-        message: expect.stringMatching(/x\/(one|two)/),
+        // Nobody learns who it is in another namespace.
+        message: expect.stringContaining('a repository of another namespace'),
       });
+  });
+
+  test('a claimant of the same namespace is named, and letter case makes no other root', () => {
+    const failure = rootConflict('x/two', 'A/b', [['x/one', row('a')]]);
+    expect(failure?.message).toContain('repository x/one');
+  });
+
+  test('a root that is spelled with combining characters is refused', () => {
+    expect(rootFault('Cafe\u0301')).toMatchObject({ reason: 'InvalidPath', terminal: true });
+    expect(rootFault('Caf\u00e9')).toBeUndefined();
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type PolicyRules, rulesForVm } from '../../src/rules/rules-for-vm.ts';
 
-const repository = { namespace: 'fleet', name: 'main' };
+const repository = { kind: 'GuestStoreRepository', namespace: 'fleet', name: 'main' };
 
 test('rules stand by scope, then namespace and name, then as written, each with its policy', () => {
   const { grant, deny, ceiling } = rulesForVm([
@@ -39,7 +39,7 @@ test('a policy in audit mode takes no part', () => {
 
 describe('the posture of the repository', () => {
   test('Closed adds a last deny of everything, in the name of the repository', () => {
-    const { deny } = rulesForVm([policy('a/x', { deny: ['/a'] })], { repository, posture: 'Closed' });
+    const { deny } = rulesForVm([policy('a/x', { deny: ['/a'] })], { by: repository, posture: 'Closed' });
     expect(deny.at(-1)).toEqual({
       pattern: '.*',
       match: 'Whole',
@@ -50,7 +50,7 @@ describe('the posture of the repository', () => {
   });
 
   test('Open adds nothing, nor does a VM without repository', () => {
-    expect(rulesForVm([], { repository, posture: 'Open' }).deny).toEqual([]);
+    expect(rulesForVm([], { by: repository, posture: 'Open' }).deny).toEqual([]);
     expect(rulesForVm([]).deny).toEqual([]);
   });
 });
@@ -60,7 +60,7 @@ test('a VM has at most 2,048 rules, the closing one included', () => {
     policy(`a/p${index}`, { deny: Array.from({ length: 256 }, (_, rule) => `/${rule}`) }),
   );
   expect(rulesForVm(full).deny.length).toBe(2048);
-  expect(() => rulesForVm(full, { repository, posture: 'Closed' })).toThrowError(
+  expect(() => rulesForVm(full, { by: repository, posture: 'Closed' })).toThrowError(
     expect.objectContaining({
       code: 'TooManyRules',
       message: expect.stringContaining('8 policies together give 2049 rules'),

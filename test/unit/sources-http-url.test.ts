@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { createAddressGuard } from '../../src/sources/http-address.ts';
+import { describe, expect, test } from 'vitest';
+import { type AddressGuard, createAddressGuard } from '../../src/sources/http-address.ts';
 import { parseSourceUrl, redirectTarget, shown } from '../../src/sources/http-url.ts';
 
 test.each([
@@ -70,7 +70,8 @@ test.each([
   { url: 'http://files.test/', strict: true, local: true },
 ])('$url may be asked: $strict, with loopback allowed: $local', ({ url, strict, local }) => {
   const { hostname } = new URL(url);
-  expect([guards.strict.allowsHost(hostname), guards.local.allowsHost(hostname)]).toEqual([strict, local]);
+  const allows = (guard: AddressGuard) => guard.refusalOf(hostname) === undefined;
+  expect([allows(guards.strict), allows(guards.local)]).toEqual([strict, local]);
 });
 
 test('one forbidden address among those of a name forbids the name', () => {
@@ -85,4 +86,43 @@ test('one forbidden address among those of a name forbids the name', () => {
     failure = error;
   });
   expect(failure).toMatchObject({ code: 'ERR_SOURCE_ADDRESS_REFUSED' });
+});
+
+describe('what a namespace is bound to', () => {
+  const any = { hosts: undefined, cidrs: undefined, loopback: true };
+  const egressCode = 'ERR_SOURCE_EGRESS_REFUSED';
+  const addressCode = 'ERR_SOURCE_ADDRESS_REFUSED';
+
+  test.each([
+    ['no loopback unless it is said', { ...any, loopback: false }, 'localhost', egressCode],
+    ['no loopback address either', { ...any, loopback: false }, '127.0.0.1', egressCode],
+    ['loopback where it is said', any, '127.0.0.1', undefined],
+    ['metadata never, whatever is said', { ...any, cidrs: ['169.254.0.0/16'] }, '169.254.169.254', addressCode],
+    ['a name that is listed', { ...any, hosts: ['files.test'] }, 'files.test', undefined],
+    ['its subdomain is another name', { ...any, hosts: ['files.test'] }, 'a.files.test', egressCode],
+    ['a wildcard is for labels before it', { ...any, hosts: ['*.files.test'] }, 'b.a.files.test', undefined],
+    ['and not for the name itself', { ...any, hosts: ['*.files.test'] }, 'files.test', egressCode],
+    ['nor for one that only ends alike', { ...any, hosts: ['*.files.test'] }, 'evilfiles.test', egressCode],
+    ['an address is no listed name', { ...any, hosts: ['files.test'] }, '10.0.0.1', egressCode],
+    ['an address in a range', { ...any, cidrs: ['10.0.0.0/8'] }, '10.0.0.1', undefined],
+    ['the same in its IPv6 spelling', { ...any, cidrs: ['10.0.0.0/8'] }, '[::ffff:10.0.0.1]', undefined],
+    ['one outside', { ...any, cidrs: ['10.0.0.0/8'] }, '11.0.0.1', egressCode],
+    ['a range that is none lets nothing pass', { ...any, cidrs: ['10.0.0.0/99'] }, '10.0.0.1', egressCode],
+    ['no names at all', { ...any, hosts: [] }, 'files.test', egressCode],
+  ] as const)('%s', (_, egress, hostname, code) => {
+    expect(createAddressGuard(true, () => {}, egress).refusalOf(hostname)).toBe(code);
+  });
+
+  test('what a name resolves to must lie in a range, all of it', () => {
+    const outcome = (...addresses: string[]) => {
+      const found = addresses.map((address) => ({ address, family: 4 }));
+      const guard = createAddressGuard(true, (_name, done) => done(null, found), { ...any, cidrs: ['10.0.0.0/8'] });
+      let code: unknown;
+      guard.lookup('files.test', { all: true }, (error) => {
+        code = error?.code;
+      });
+      return code ?? undefined;
+    };
+    expect([outcome('10.0.0.1'), outcome('10.0.0.1', '192.0.2.1')]).toEqual([undefined, egressCode]);
+  });
 });

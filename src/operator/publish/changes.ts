@@ -1,4 +1,5 @@
 import type { ContentItem, GuestVM } from '../../api/resources.generated.ts';
+import { namespaceOf } from '../../core/bounds.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { StoreWriter } from '../../store/types.ts';
 import type { DeclaredKind, ObservedKind, World } from '../types.ts';
@@ -11,6 +12,7 @@ export interface Dirty {
   readonly vms: ReadonlySet<ObjectKey>;
   readonly policies: ReadonlySet<ObjectKey>;
   readonly clusterPolicies: ReadonlySet<ObjectKey>;
+  readonly datastores: ReadonlySet<string>;
 }
 
 export interface Changes {
@@ -51,8 +53,14 @@ export function createChanges(
     const items = new Set(of('ContentItem'));
     const vms = new Set(of('GuestVM'));
     const repositories = new Set(of('GuestStoreRepository'));
-    if (repositories.size > 0) for (const key of unpublished()) repositories.add(key);
     const namespaces = of('Namespace');
+    const datastores = of('GuestStoreDatastore');
+    if (datastores.size > 0 || (namespaces.size > 0 && world.datastores.size > 0)) {
+      for (const [key, { spec }] of world.repositories) {
+        if (datastores.has(spec.datastore) || namespaces.has(namespaceOf(key))) repositories.add(key);
+      }
+    }
+    if (repositories.size > 0) for (const key of unpublished()) repositories.add(key);
     const policies = of('VMAccessPolicy');
     if (repositories.size + namespaces.size + of('ConfigMap').size + of('Secret').size > 0) {
       for (const [key, item] of world.items) {
@@ -66,7 +74,7 @@ export function createChanges(
         if (anyVm || touched.has(vm.metadata.namespace) || repositories.has(repositoryOf(vm))) vms.add(key);
       }
     }
-    return { repositories, items, vms, policies, clusterPolicies: of('ClusterVMAccessPolicy') };
+    return { repositories, items, vms, policies, clusterPolicies: of('ClusterVMAccessPolicy'), datastores };
   }
 
   return {
@@ -90,6 +98,7 @@ const kindOf: Readonly<Record<keyof Dirty, DeclaredKind>> = {
   vms: 'GuestVM',
   policies: 'VMAccessPolicy',
   clusterPolicies: 'ClusterVMAccessPolicy',
+  datastores: 'GuestStoreDatastore',
 };
 
 function everything(world: World, ledger: Ledger, writers: ReadonlyMap<string, StoreWriter>): Dirty {
@@ -100,6 +109,7 @@ function everything(world: World, ledger: Ledger, writers: ReadonlyMap<string, S
     vms: new Set([...world.vms.keys(), ...ledger.vms()]),
     policies: new Set(world.policies.keys()),
     clusterPolicies: new Set(world.clusterPolicies.keys()),
+    datastores: new Set(world.datastores.keys()),
   };
 }
 
@@ -122,8 +132,4 @@ function itemDepends(
 
 function repositoryOf({ metadata, spec }: GuestVM): ObjectKey {
   return `${spec.repositoryRef?.namespace ?? metadata.namespace}/${spec.repositoryRef?.name ?? ''}`;
-}
-
-function namespaceOf(key: ObjectKey): string {
-  return key.slice(0, key.indexOf('/'));
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ContentItem } from '../../api/resources.generated.ts';
+import type { Egress } from '../../core/bounds.ts';
 import type { StoredEntry } from '../../core/catalog.ts';
 import { sourceFingerprint } from '../../core/desired-item.ts';
 import { type Digest, isDigest } from '../../core/digest.ts';
@@ -37,6 +38,8 @@ export interface Wanted {
   /** Bytes that one file may have, and that the repository has left. */
   readonly maxSize: number;
   readonly interval: string;
+  /** Where an http source may connect to, or why nowhere. */
+  readonly egress: Egress | Failure | undefined;
   readonly writer: StoreWriter;
   /** A request that nobody answered yet: the source is asked now, whatever is known of it. */
   readonly request: string | undefined;
@@ -93,6 +96,13 @@ export function createContents(options: ContentsOptions): Contents {
       committed?.digest === digest
         ? { digest, size: committed.size, sourceRevision: item.status.sourceRevision ?? '' }
         : undefined;
+    if (wanted.egress !== undefined && 'reason' in wanted.egress) {
+      // What came before stays.
+      fetcher.forget(keyOf(item.metadata));
+      const content = have && { ...have, sensitive: false };
+      const failure = content === undefined ? wanted.egress : undefined;
+      return { content, failure, sourceFailure: wanted.egress, fetching: false, answered: true };
+    }
     const state = fetcher.ensure(keyOf(item.metadata), {
       fingerprint: sourceFingerprint(item),
       url,
@@ -100,6 +110,7 @@ export function createContents(options: ContentsOptions): Contents {
       maxSize,
       writer,
       interval: parseDuration(wanted.interval),
+      egress: wanted.egress,
       have,
       request: wanted.request,
     });

@@ -1,3 +1,4 @@
+import { namespaceOf } from '../../core/bounds.ts';
 import type { Entry, RepositoryRow } from '../../core/catalog.ts';
 import type { ContentPath } from '../../core/content-path.ts';
 import type { Digest } from '../../core/digest.ts';
@@ -17,6 +18,8 @@ export interface Draft {
   setEntry(repository: ObjectKey, path: ContentPath, entry: Entry | undefined): void;
   /** Bytes by which the changes so far let the repository grow. */
   grown(repository: ObjectKey): number;
+  /** The same of all repositories of a namespace. */
+  grownIn(namespace: string): number;
   vm(key: ObjectKey): VmRow | undefined;
   setVm(key: ObjectKey, row: VmRow | undefined, ruleSet: RuleSet | undefined): void;
 }
@@ -27,7 +30,8 @@ export function createDraft(base: Snapshot): Draft {
   const entries = new Map<ObjectKey, Map<ContentPath, Entry | undefined>>();
   const vms = new Map<ObjectKey, VmRow | undefined>();
   const ruleSets = new Map<Digest, RuleSet>();
-  const grown = new Map<ObjectKey, number>();
+  /** By repository, and by namespace: no key of a repository is the name of a namespace. */
+  const grown = new Map<string, number>();
 
   const repository = (key: ObjectKey) => (repositories.has(key) ? repositories.get(key) : base.repositories.get(key));
   return {
@@ -56,12 +60,15 @@ export function createDraft(base: Snapshot): Draft {
       if (repository(key) === undefined) return;
       const changed = entries.get(key) ?? new Map<ContentPath, Entry | undefined>();
       const before = changed.has(path) ? changed.get(path) : base.find(key, path);
-      grown.set(key, (grown.get(key) ?? 0) + sizeOf(entry) - sizeOf(before));
+      for (const name of [key, namespaceOf(key)]) {
+        grown.set(name, (grown.get(name) ?? 0) + sizeOf(entry) - sizeOf(before));
+      }
       assign(changed, path, entry, base.find(key, path));
       if (changed.size === 0) entries.delete(key);
       else entries.set(key, changed);
     },
     grown: (key) => grown.get(key) ?? 0,
+    grownIn: (namespace) => grown.get(namespace) ?? 0,
     vm: (key) => (vms.has(key) ? vms.get(key) : base.vm(key)),
     setVm: (key, row, ruleSet) => {
       assign(vms, key, row, base.vm(key));

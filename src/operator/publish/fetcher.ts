@@ -1,3 +1,4 @@
+import type { Egress } from '../../core/bounds.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import { type Failure, failureOf } from '../../core/outcome.ts';
@@ -13,6 +14,7 @@ export interface FetchJob {
   readonly expected: Digest;
   /** Bytes. */
   readonly maxSize: number;
+  readonly egress: Egress | undefined;
   readonly writer: StoreWriter;
   /** Milliseconds until a source that answered is asked again, and until a refusal is. */
   readonly interval: number;
@@ -144,7 +146,12 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   async function fetchOnce(item: ObjectKey, task: Task): Promise<boolean> {
     const { job, cancel } = task;
     const answer = await options.fetchHttp(
-      { url: job.url, known: task.state.content?.sourceRevision || undefined, maxSize: job.maxSize },
+      {
+        url: job.url,
+        known: task.state.content?.sourceRevision || undefined,
+        maxSize: job.maxSize,
+        egress: job.egress,
+      },
       cancel.signal,
     );
     const recovered = task.state.failure !== undefined;
@@ -199,7 +206,9 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         request: job.request,
       };
       tasks.set(item, fresh);
-      if (job.have === undefined || job.request !== undefined) enqueue(item, fresh);
+      // Other bounds are tried at once: the source may be out of them now.
+      const bounded = task !== undefined && !sameEgress(task.job, job);
+      if (job.have === undefined || job.request !== undefined || bounded) enqueue(item, fresh);
       else again(item, fresh, job.interval);
       return fresh.state;
     },
@@ -208,8 +217,12 @@ export function createFetcher(options: FetcherOptions): Fetcher {
 
 /** Bytes that are here stay good while they fit: a bound that moves is no reason to fetch again, nor is it for a tighter one. */
 function stillFits({ job, state }: Task, wanted: FetchJob): boolean {
-  if (job.fingerprint !== wanted.fingerprint || job.writer !== wanted.writer) return false;
+  if (job.fingerprint !== wanted.fingerprint || job.writer !== wanted.writer || !sameEgress(job, wanted)) return false;
   return state.content !== undefined || job.maxSize === wanted.maxSize;
+}
+
+function sameEgress(a: FetchJob, b: FetchJob): boolean {
+  return JSON.stringify(a.egress) === JSON.stringify(b.egress);
 }
 
 async function* counted(bytes: AsyncIterable<Uint8Array>, progress: { bytes: number }): AsyncIterable<Uint8Array> {

@@ -13,5 +13,6 @@ export function frozenWorld(world: World): World {
     clusterPolicies: new Map(world.clusterPolicies),
     vms: new Map(world.vms),
     namespaces: new Map(world.namespaces),
+    datastores: new Map(world.datastores),
   };
 }

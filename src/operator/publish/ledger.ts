@@ -1,3 +1,4 @@
+import { namespaceOf } from '../../core/bounds.ts';
 import type { Entry } from '../../core/catalog.ts';
 import type { ContentPath } from '../../core/content-path.ts';
 import type { ObjectKey } from '../../core/names.ts';
@@ -16,6 +17,10 @@ export interface Ledger {
   claimOf(item: ObjectKey): Claim | undefined;
   claimants(): Iterable<ObjectKey>;
   usage(repository: ObjectKey): { readonly items: number; readonly bytes: number };
+  /** Bytes of all repositories of a namespace in a datastore. */
+  usageIn(datastore: string, namespace: string): number;
+  /** Bytes of all content in a datastore. */
+  usageOf(datastore: string): number;
   /** Hosts that serve a VM of the repository. */
   hostsOf(repository: ObjectKey): ReadonlySet<string>;
   /** Datastores that have a row of the VM. */
@@ -28,19 +33,24 @@ export interface Ledger {
 export function createLedger(snapshots: ReadonlyMap<string, Snapshot>): Ledger {
   const claims = new Map<ObjectKey, Claim>();
   const usage = new Map<ObjectKey, { items: number; bytes: number }>();
+  const bytes = new Map<string, Map<string, number>>();
   const hosts = new Map<ObjectKey, Map<string, number>>();
   const places = new Map<ObjectKey, Set<string>>();
 
-  const count = (repository: ObjectKey, entry: Entry | undefined, sign: 1 | -1) => {
+  const count = ({ datastore, repository }: Claim, entry: Entry | undefined, sign: 1 | -1) => {
     if (entry === undefined) return;
     const sum = usage.get(repository) ?? { items: 0, bytes: 0 };
     sum.items += sign;
-    sum.bytes += sign * (entry.state === 'pending' ? 0 : entry.size);
+    const size = sign * (entry.state === 'pending' ? 0 : entry.size);
+    sum.bytes += size;
     usage.set(repository, sum);
+    const namespaces = bytes.get(datastore) ?? new Map<string, number>();
+    const namespace = namespaceOf(repository);
+    bytes.set(datastore, namespaces.set(namespace, (namespaces.get(namespace) ?? 0) + size));
   };
   const setEntry = (claim: Claim, before: Entry | undefined, after: Entry | undefined) => {
-    count(claim.repository, before, -1);
-    count(claim.repository, after, 1);
+    count(claim, before, -1);
+    count(claim, after, 1);
     if (before !== undefined && before.claim !== after?.claim) {
       const held = claims.get(before.claim);
       if (held?.repository === claim.repository && held.path === claim.path) claims.delete(before.claim);
@@ -77,6 +87,12 @@ export function createLedger(snapshots: ReadonlyMap<string, Snapshot>): Ledger {
     claimOf: (item) => claims.get(item),
     claimants: () => claims.keys(),
     usage: (repository) => usage.get(repository) ?? { items: 0, bytes: 0 },
+    usageIn: (datastore, namespace) => bytes.get(datastore)?.get(namespace) ?? 0,
+    usageOf: (datastore) =>
+      bytes
+        .get(datastore)
+        ?.values()
+        .reduce((sum, one) => sum + one, 0) ?? 0,
     hostsOf: (repository) => new Set(hosts.get(repository)?.keys()),
     datastoresOf: (vm) => [...(places.get(vm) ?? [])],
     vms: () => places.keys(),

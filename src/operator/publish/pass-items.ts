@@ -1,21 +1,20 @@
 import type { ContentItem, GuestStoreRepository } from '../../api/resources.generated.ts';
-import type { Entry, StoredEntry } from '../../core/catalog.ts';
+import { namespaceOf, useRefusal } from '../../core/bounds.ts';
+import type { Entry } from '../../core/catalog.ts';
 import type { ContentPath } from '../../core/content-path.ts';
 import { itemTarget } from '../../core/desired-item.ts';
 import { parseDuration } from '../../core/duration.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, ItemOutcome } from '../../core/outcome.ts';
-import { parseQuantity } from '../../core/quantity.ts';
 import { requestOf } from '../../core/reconcile-request.ts';
 import type { StoreWriter } from '../../store/types.ts';
 import type { Attempt, Contents } from './contents.ts';
-import { type Draft, sizeOf } from './draft.ts';
+import type { Draft } from './draft.ts';
 import type { Claim } from './ledger.ts';
-import { declared, type Pass } from './pass.ts';
+import { declared, isSuspended, type Pass } from './pass.ts';
 import type { Paths } from './paths.ts';
+import { ceilingFailure, egressOf, quotaFailure, type Room, roomFailure, roomOf } from './room.ts';
 
-/** The GuestStore model's ceiling. */
-const modelCeiling = 512 * 2 ** 20;
 /** How many local sources are read at once. */
 const readers = 16;
 
@@ -80,12 +79,20 @@ function locate(pass: Pass, key: ObjectKey): Ground | { readonly outcome: ItemOu
   const target = itemTarget(item, world.repositories, world.namespaces);
   if ('failure' in target) return { outcome: outcomeOf(pass, item, { suspended, failure: target.failure }) };
   const { repository, spec, path, unsupported } = target;
-  if (spec.suspend) return { outcome: outcomeOf(pass, item, { repository, suspended: true }) };
+  if (isSuspended(world, spec)) return { outcome: outcomeOf(pass, item, { repository, suspended: true }) };
   const draft = pass.drafts.get(spec.datastore);
   const writer = pass.writers.get(spec.datastore);
-  if (draft?.repository(repository) === undefined || writer === undefined) {
+  const row = draft?.repository(repository);
+  if (draft === undefined || row === undefined || writer === undefined) {
     const message = `Repository ${repository} is not published itself; see its status.`;
     const failure: Failure = { reason: 'RepositoryNotReady', message, terminal: false };
+    return { outcome: outcomeOf(pass, item, { repository, suspended, failure }) };
+  }
+  const { root } = row;
+  const refusal = useRefusal(repository, spec.datastore, root, world.datastores, world.namespaces);
+  if (refusal !== undefined) {
+    const message = `Repository ${repository} may publish nothing new; see its status.`;
+    const failure: Failure = { ...refusal, message };
     return { outcome: outcomeOf(pass, item, { repository, suspended, failure }) };
   }
   return { item, repository, spec, path, draft, writer, unsupported };
@@ -137,19 +144,22 @@ async function resolveAll(
       const entry = draft.entry(repository, path);
       const committed = entry?.state === 'stored' && entry.claim === key ? entry : undefined;
       const interval = item.spec.interval ?? spec.interval;
+      const room = roomOf(pass, ground, committed);
+      const egress = egressOf(pass, ground);
       const wanted = {
         world: pass.world,
         item,
         committed,
         writer,
-        maxSize: roomFor(pass, ground, committed),
+        maxSize: room.bytes,
         interval,
         request: unanswered(item),
+        egress,
       };
       const blocked = blockedBy(pass, key, ground);
       if (blocked !== undefined) contents.forget(key);
       const attempt = blocked ?? (await contents.resolve(wanted, signal));
-      resolved.push({ ...ground, key, attempt: namedBound(attempt, ground, wanted.maxSize) });
+      resolved.push({ ...ground, key, attempt: namedBound(attempt, room) });
     }
   };
   await Promise.all(Array.from({ length: readers }, read));
@@ -170,28 +180,8 @@ function unanswered({ metadata, status }: ContentItem): string | undefined {
 }
 
 /** A transfer knows only how much room it had: here it is said what made the room so small. */
-function namedBound(attempt: Attempt, { repository, spec }: Ground, room: number): Attempt {
-  const { failure } = attempt;
-  if (failure?.reason !== 'TooLarge') return attempt;
-  const ceiling = ceilingOf(spec);
-  if (room < ceiling) {
-    const message = `The source has more than the ${room} bytes that spec.quota (${spec.quota}) of repository ${repository} leaves; nothing of it was kept. Raise the quota, or remove items.`;
-    return { ...attempt, failure: { reason: 'QuotaExceeded', message, terminal: false } };
-  }
-  const message = `The source has more than ${ceiling} bytes, the spec.maxItemSize of repository ${repository}; nothing of it was kept. Raise it, or name a smaller source.`;
-  return { ...attempt, failure: { ...failure, message } };
-}
-
-function ceilingOf(spec: GuestStoreRepository['spec']): number {
-  return Math.min(modelCeiling, parseQuantity(String(spec.maxItemSize)));
-}
-
-/** Bytes that the item may have: the smallest of the model's ceiling, the repository's, and what its quota leaves. */
-function roomFor(pass: Pass, { repository, spec }: Ground, committed: StoredEntry | undefined): number {
-  const ceiling = ceilingOf(spec);
-  if (spec.quota === undefined) return ceiling;
-  const left = parseQuantity(String(spec.quota)) - pass.ledger.usage(repository).bytes + (committed?.size ?? 0);
-  return Math.max(0, Math.min(ceiling, left));
+function namedBound(attempt: Attempt, room: Room): Attempt {
+  return attempt.failure?.reason === 'TooLarge' ? { ...attempt, failure: roomFailure(room) } : attempt;
 }
 
 /** The first claimant keeps a path for as long as it is declared and asks for it. */
@@ -199,14 +189,22 @@ function conflict(pass: Pass, key: ObjectKey, { draft, repository, path }: Groun
   const entry = draft.entry(repository, path);
   if (entry === undefined || entry.claim === key || entry.state === 'retired') return undefined;
   if (declared(pass.world.items.get(entry.claim)) === undefined) return undefined;
-  const message = `spec.path ${path} in repository ${repository} belongs to ContentItem ${entry.claim}, which claimed it first: choose another path, or delete that item.`;
+  const neighbour = namespaceOf(entry.claim) === namespaceOf(key);
+  const who = neighbour ? `ContentItem ${entry.claim}` : 'a ContentItem of another namespace';
+  const wayOut = neighbour ? 'choose another path, or delete that item' : 'choose another path';
+  const message = `spec.path ${path} in repository ${repository} belongs to ${who}, which claimed it first: ${wayOut}.`;
   return { reason: 'PathConflict', message, terminal: true };
 }
 
 /** Claims the path and drafts its entry; what is there stays until better is here. */
 function settle(pass: Pass, resolved: Resolved): ItemOutcome {
   const { key, item, repository, path, draft, attempt } = resolved;
-  const failure = conflict(pass, key, resolved) ?? attempt.failure ?? overSize(resolved) ?? overQuota(pass, resolved);
+  const size = attempt.content?.size ?? 0;
+  const failure =
+    conflict(pass, key, resolved) ??
+    attempt.failure ??
+    ceilingFailure(pass, resolved, size) ??
+    quotaFailure(pass, resolved, size, draft.entry(repository, path));
   const { fetching, sourceFailure } = attempt;
   const suspended = item.spec.suspend;
   const handled = attempt.answered && !suspended ? requestOf(item.metadata) : undefined;
@@ -234,25 +232,6 @@ function entryOf(pass: Pass, { key, attempt }: Resolved, before: Entry | undefin
 
 function kept(key: ObjectKey, before: Entry | undefined): Entry {
   return before?.state === 'stored' && before.claim === key ? before : { state: 'pending', claim: key };
-}
-
-/** Bytes that are here already may be more than is allowed since. */
-function overSize({ repository, spec, attempt }: Resolved): Failure | undefined {
-  const size = attempt.content?.size ?? 0;
-  const ceiling = ceilingOf(spec);
-  if (size <= ceiling) return undefined;
-  const message = `The source has ${size} bytes, more than the ${ceiling} of spec.maxItemSize of repository ${repository}. Raise it, or name a smaller source.`;
-  return { reason: 'TooLarge', message, terminal: true };
-}
-
-/** Items of one pass may each fit and together not: the quota is held again when they are drafted. */
-function overQuota(pass: Pass, { repository, spec, path, draft, attempt }: Resolved): Failure | undefined {
-  if (spec.quota === undefined || attempt.content === undefined) return undefined;
-  const others = pass.ledger.usage(repository).bytes + draft.grown(repository) - sizeOf(draft.entry(repository, path));
-  const bytes = others + attempt.content.size;
-  if (bytes <= parseQuantity(String(spec.quota))) return undefined;
-  const message = `With this item repository ${repository} would hold ${bytes} bytes; its spec.quota is ${spec.quota}. Raise the quota, or remove items.`;
-  return { reason: 'QuotaExceeded', message, terminal: false };
 }
 
 function servedOf(entry: Entry | undefined): ItemOutcome['served'] {

@@ -1,8 +1,9 @@
-import { desiredRepository, rootConflict, unsupportedOfRepository } from '../../core/desired-repository.ts';
+import { useRefusal } from '../../core/bounds.ts';
+import { desiredRepository, rootConflict, rootFault, unsupportedOfRepository } from '../../core/desired-repository.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, RepositoryOutcome } from '../../core/outcome.ts';
 import { requestOf } from '../../core/reconcile-request.ts';
-import { declared, type Pass } from './pass.ts';
+import { declared, isSuspended, type Pass } from './pass.ts';
 
 /** Drafts the rows of repositories. One that fails keeps the row that it has. */
 export function passRepositories(pass: Pass, keys: Iterable<ObjectKey>): Map<ObjectKey, RepositoryOutcome> {
@@ -31,27 +32,34 @@ function passRepository(pass: Pass, key: ObjectKey): RepositoryOutcome | undefin
     return undefined;
   }
   const { spec } = repository;
+  const suspended = isSuspended(pass.world, spec);
   const outcome = (failure: Failure | undefined): RepositoryOutcome => ({
     generation: repository.metadata.generation ?? 1,
     seq: undefined,
     inherited: false,
     failure,
-    suspended: spec.suspend,
-    handled: spec.suspend ? undefined : requestOf(repository.metadata),
+    suspended,
+    handled: suspended ? undefined : requestOf(repository.metadata),
     notSupported: unsupportedOfRepository(repository),
     ...pass.ledger.usage(key),
   });
-  if (spec.suspend) return outcome(undefined);
+  if (suspended) return outcome(undefined);
   const draft = pass.drafts.get(spec.datastore);
   if (draft === undefined) {
-    const known = [...pass.drafts.keys()].map((name) => `"${name}"`).join(', ');
-    const message = `spec.datastore "${spec.datastore}" is not a datastore of this installation; it has ${known}.`;
-    return outcome({ reason: 'DatastoreNotFound', message, terminal: true });
+    return outcome(datastoreNotFound('spec.datastore', spec.datastore, pass.drafts.keys()));
   }
   const row = desiredRepository(repository);
-  const conflict = rootConflict(key, row.root, draft.repositories());
+  const refusal = useRefusal(key, spec.datastore, row.root, pass.world.datastores, pass.world.namespaces);
+  if (refusal !== undefined) return outcome(refusal);
+  const conflict = rootFault(row.root) ?? rootConflict(key, row.root, draft.repositories());
   if (conflict !== undefined) return outcome(conflict);
   for (const [name, other] of pass.drafts) if (name !== spec.datastore) other.setRepository(key, undefined);
   draft.setRepository(key, row);
   return outcome(undefined);
+}
+
+export function datastoreNotFound(field: string, name: string, names: Iterable<string>): Failure {
+  const known = [...names].map((one) => `"${one}"`).join(', ');
+  const message = `${field} "${name}" is not a datastore of this installation; it has ${known}.`;
+  return { reason: 'DatastoreNotFound', message, terminal: true };
 }

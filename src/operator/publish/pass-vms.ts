@@ -1,16 +1,18 @@
 import type { GuestStoreRepository, GuestVM } from '../../api/resources.generated.ts';
+import { boundsOf } from '../../core/bounds.ts';
 import { vmPlace } from '../../core/desired-vm.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, VmOutcome } from '../../core/outcome.ts';
 import { requestOf } from '../../core/reconcile-request.ts';
 import type { RuleRecord, RuleSet, VmRow } from '../../core/settings.ts';
 import { exportRules } from '../../rules/rule-strings.ts';
+import type { Posture } from '../../rules/rules-for-vm.ts';
 import type { Addresses } from './addresses.ts';
 import type { AppliedPolicies } from './applied-policies.ts';
 import type { Draft } from './draft.ts';
-import { declared, type Pass } from './pass.ts';
+import { declared, isSuspended, type Pass } from './pass.ts';
 import type { Selected } from './selected.ts';
-import { createRulesOfVms, type Posture, type RulesOfVms } from './vm-rules.ts';
+import { createRulesOfVms, type RulesOfVms } from './vm-rules.ts';
 
 /** The API refuses nothing up to here; beyond, status leaves the strings out and `explain` prints them. */
 const maxExported = 8 * 1024;
@@ -84,7 +86,7 @@ function passVm(
   }
   const repository = place.repository === null ? undefined : pass.world.repositories.get(place.repository);
   const before = rowOf(pass, key);
-  const { policies, rules } = rulesOfVms.of(vm, repository && postureOf(repository, before?.rules));
+  const { policies, rules } = rulesOfVms.of(vm, repository && postureOf(pass, repository, before?.rules));
   selected.set(key, policies);
   const inForce = 'set' in rules ? rules.set : before?.rules;
   const counts = { grants: inForce?.grant.length ?? 0, denies: inForce?.deny.length ?? 0 };
@@ -171,14 +173,19 @@ function suspendedRow(before: Before | undefined): Partial<VmOutcome> {
   };
 }
 
-/** A suspended repository keeps the posture that it gave this VM. */
-function postureOf({ metadata, spec }: GuestStoreRepository, inForce: RuleSet | undefined): Posture {
+/** A suspended repository keeps the posture that it gave this VM, unless its datastore closes it: that only tightens. */
+function postureOf(pass: Pass, { metadata, spec }: GuestStoreRepository, inForce: RuleSet | undefined): Posture {
   const { namespace, name } = metadata;
+  const bounds = boundsOf(spec.datastore, namespace, pass.world.datastores, pass.world.namespaces);
+  const closed = !('reason' in bounds) && bounds.leastPosture === 'Closed';
   const closes = ({ policy }: RuleRecord) =>
     policy.kind === 'GuestStoreRepository' && policy.namespace === namespace && policy.name === name;
   const kept = inForce?.deny.some(closes) === true ? 'Closed' : 'Open';
-  const posture = spec.suspend && inForce !== undefined ? kept : spec.defaultPosture;
-  return { repository: { namespace, name }, posture };
+  const suspended = isSuspended(pass.world, spec) && inForce !== undefined;
+  const posture = suspended ? kept : spec.defaultPosture;
+  if (posture === 'Open' && closed)
+    return { by: { kind: 'GuestStoreDatastore', name: spec.datastore }, posture: 'Closed' };
+  return { by: { kind: 'GuestStoreRepository', namespace, name }, posture };
 }
 
 /** Two VMs on one socket: neither is served, since either could be the other. */

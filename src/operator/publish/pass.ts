@@ -1,5 +1,6 @@
+import type { GuestStoreRepository } from '../../api/resources.generated.ts';
 import type { ObjectKey } from '../../core/names.ts';
-import type { ItemOutcome, PolicyOutcome, RepositoryOutcome, VmOutcome } from '../../core/outcome.ts';
+import type { DatastoreOutcome, ItemOutcome, PolicyOutcome, RepositoryOutcome, VmOutcome } from '../../core/outcome.ts';
 import type { StoreWriter } from '../../store/types.ts';
 import type { World } from '../types.ts';
 import type { Draft } from './draft.ts';
@@ -16,6 +17,7 @@ export interface Pass {
 
 /** Outcomes by object, until the next pass over it. */
 export interface Outcomes {
+  readonly datastores: Map<string, DatastoreOutcome>;
   readonly repositories: Map<ObjectKey, RepositoryOutcome>;
   readonly items: Map<ObjectKey, ItemOutcome>;
   readonly policies: Map<ObjectKey, PolicyOutcome>;
@@ -24,7 +26,14 @@ export interface Outcomes {
 }
 
 export function noOutcomes(): Outcomes {
-  return { repositories: new Map(), items: new Map(), policies: new Map(), clusterPolicies: new Map(), vms: new Map() };
+  return {
+    datastores: new Map(),
+    repositories: new Map(),
+    items: new Map(),
+    policies: new Map(),
+    clusterPolicies: new Map(),
+    vms: new Map(),
+  };
 }
 
 /** An object that is on its way out is no longer declared. */
@@ -32,4 +41,9 @@ export function declared<Object extends { readonly metadata: { readonly deletion
   object: Object | undefined,
 ): Object | undefined {
   return object?.metadata.deletionTimestamp === undefined ? object : undefined;
+}
+
+/** A datastore that is suspended suspends its repositories. */
+export function isSuspended({ datastores }: World, { suspend, datastore }: GuestStoreRepository['spec']): boolean {
+  return suspend || datastores.get(datastore)?.spec.suspend === true;
 }

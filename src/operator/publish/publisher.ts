@@ -13,6 +13,7 @@ import { createExpiries } from './expiries.ts';
 import { frozenWorld } from './frozen-world.ts';
 import { type Claim, createLedger, type Ledger } from './ledger.ts';
 import { noOutcomes, type Outcomes, type Pass } from './pass.ts';
+import { passDatastores } from './pass-datastores.ts';
 import { passItems } from './pass-items.ts';
 import { passPolicies, spoils } from './pass-policies.ts';
 import { passRepositories } from './pass-repositories.ts';
@@ -183,6 +184,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const concerned = new Set([...spoiled, ...troubled()]);
     recordPolicies(work.world, dirty, [...concerned].flatMap(selected.policiesOf));
     tell(dirty, items.keys(), vms.keys(), drafts.values());
+    recordDatastores(work, dirty);
     if (failures.size > 0) changes.restore(dirty);
     return failures.size === 0 && !trailing();
   }
@@ -242,6 +244,16 @@ export function createPublisher(options: PublisherOptions): Publisher {
       log.error({ datastore: name, code: error.code, err: error }, 'revision not published');
       return failureOf(error);
     }
+  }
+
+  /** After their repositories: whatever changed in one of them changes what is counted. */
+  function recordDatastores(work: Pass, dirty: Dirty): void {
+    const changed = [...work.drafts].filter(([, draft]) => !draft.empty).map(([name]) => name);
+    const named = [...dirty.repositories].flatMap((key) => work.world.repositories.get(key)?.spec.datastore ?? []);
+    const names = new Set([...dirty.datastores, ...changed, ...named]);
+    const fresh = passDatastores(work, names, outcomes.repositories);
+    record(outcomes.datastores, names, fresh, (_, outcome) => outcome);
+    for (const name of names) onOutcome('GuestStoreDatastore', name);
   }
 
   function recordPolicies(

@@ -6,7 +6,7 @@ import { labelsOfNamespace, selects } from '../../core/selector.ts';
 import type { RuleSet } from '../../core/settings.ts';
 import { asGuestStoreError } from '../../lib/errors.ts';
 import { compileRuleSet } from '../../rules/compile.ts';
-import { type PolicyRules, rulesForVm } from '../../rules/rules-for-vm.ts';
+import { type PolicyRules, type Posture, rulesForVm } from '../../rules/rules-for-vm.ts';
 import { ruleSetDigest } from '../../store/canonical.ts';
 import type { Policy, World } from '../types.ts';
 import type { AppliedPolicies } from './applied-policies.ts';
@@ -20,12 +20,6 @@ export interface VmRules {
 /** Computes each distinct combination of policies once, however many VMs share it. */
 export interface RulesOfVms {
   of(vm: GuestVM, posture: Posture | undefined): VmRules;
-}
-
-/** A repository with the posture that it gives its VMs. */
-export interface Posture {
-  readonly repository: { readonly namespace: string; readonly name: string };
-  readonly posture: 'Open' | 'Closed';
 }
 
 /** Good for one pass: policies must not change under it. */

@@ -243,6 +243,7 @@ function objectOf(world: World, kind: DeclaredKind, key: ObjectKey): Declared | 
   if (kind === 'ContentItem') return world.items.get(key);
   if (kind === 'GuestStoreRepository') return world.repositories.get(key);
   if (kind === 'GuestVM') return world.vms.get(key);
+  if (kind === 'GuestStoreDatastore') return world.datastores.get(key);
   return kind === 'VMAccessPolicy' ? world.policies.get(key) : world.clusterPolicies.get(key);
 }
 

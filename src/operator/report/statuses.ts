@@ -2,7 +2,7 @@ import { type Condition, conditionOf, dated, type Fact } from '../../core/condit
 import { type Reach, reachOf } from '../../core/hosts.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { Outcome } from '../../core/outcome.ts';
-import { itemFacts, policyFacts, repositoryFacts, vmFacts } from '../../core/status.ts';
+import { datastoreFacts, itemFacts, policyFacts, repositoryFacts, vmFacts } from '../../core/status.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { DeclaredKind, World, WrittenStatus } from '../types.ts';
 import type { HostReports } from './host-reports.ts';
@@ -35,6 +35,7 @@ export function createStatuses(options: StatusesOptions) {
     if (kind === 'ContentItem') return itemStatus(key, previous);
     if (kind === 'GuestStoreRepository') return repositoryStatus(key, previous);
     if (kind === 'GuestVM') return vmStatus(key, previous);
+    if (kind === 'GuestStoreDatastore') return datastoreStatus(key, previous);
     return policyStatus(kind, key, previous);
   }
 
@@ -102,6 +103,14 @@ export function createStatuses(options: StatusesOptions) {
         { name: 'daemon', applied, ...(applied ? {} : { reason: why?.reason ?? '', message: why?.message ?? '' }) },
       ],
     });
+  }
+
+  function datastoreStatus(name: string, previous: WrittenStatus | undefined): Report | undefined {
+    const outcome = outcomes.datastores.get(name);
+    if (outcome === undefined) return undefined;
+    const { namespaces, repositories, refused, bytes } = outcome;
+    const reach: Reach = { current: [], behind: [], unreachable: [] };
+    return report(outcome, datastoreFacts(outcome), previous, reach, { namespaces, repositories, refused, bytes });
   }
 
   function policyStatus(

@@ -2,6 +2,7 @@ import {
   apiGroup,
   type ClusterVMAccessPolicy,
   type ContentItem,
+  type GuestStoreDatastore,
   type GuestStoreHost,
   type GuestStoreRepository,
   type GuestVM,
@@ -19,6 +20,7 @@ function resourceOf<T extends KubeObject>(kind: Kind): Resource<T> {
 
 /** Our kinds as the API server knows them. */
 export const resources = {
+  GuestStoreDatastore: resourceOf<GuestStoreDatastore>('GuestStoreDatastore'),
   GuestStoreRepository: resourceOf<GuestStoreRepository>('GuestStoreRepository'),
   ContentItem: resourceOf<ContentItem>('ContentItem'),
   VMAccessPolicy: resourceOf<VMAccessPolicy>('VMAccessPolicy'),

@@ -1,6 +1,7 @@
 import type {
   ClusterVMAccessPolicy,
   ContentItem,
+  GuestStoreDatastore,
   GuestStoreHost,
   GuestStoreRepository,
   GuestVM,
@@ -63,6 +64,7 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
     return { view, informer };
   }
 
+  const datastores = follow('GuestStoreDatastore', resources.GuestStoreDatastore, same<GuestStoreDatastore>);
   const repositories = follow('GuestStoreRepository', resources.GuestStoreRepository, same<GuestStoreRepository>);
   const items = follow('ContentItem', resources.ContentItem, same<ContentItem>);
   const policies = follow('VMAccessPolicy', resources.VMAccessPolicy, same<VMAccessPolicy>);
@@ -76,6 +78,7 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
   const hosts = createInformer({ ...options, resource: resources.GuestStoreHost });
   informers.push(hosts as unknown as Informer<KubeObject>);
   const byKind = {
+    GuestStoreDatastore: datastores.informer,
     GuestStoreRepository: repositories.informer,
     ContentItem: items.informer,
     VMAccessPolicy: policies.informer,
@@ -91,6 +94,7 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
     clusterPolicies: cluster.view,
     vms: vms.view,
     namespaces: labels.view,
+    datastores: datastores.view,
     configMap: (namespace, name, signal) => client.find(configMaps, { namespace, name }, signal),
     secret: async (namespace, name, signal) => {
       try {

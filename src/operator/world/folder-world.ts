@@ -5,6 +5,7 @@ import type { Finding } from '../../api/findings.ts';
 import type {
   ClusterVMAccessPolicy,
   ContentItem,
+  GuestStoreDatastore,
   GuestStoreRepository,
   GuestVM,
   Resource,
@@ -70,6 +71,7 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
   const noted = new Set<string>();
   let declared = new Map<string, ManifestObject>();
 
+  const datastores = new Map<string, GuestStoreDatastore>();
   const repositories = new Map<ObjectKey, GuestStoreRepository>();
   const items = new Map<ObjectKey, ContentItem>();
   const policies = new Map<ObjectKey, VMAccessPolicy>();
@@ -218,6 +220,7 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
 
   function mapOf(kind: ManifestObject['kind']): Map<ObjectKey, unknown> | undefined {
     const maps: Readonly<Record<string, Map<ObjectKey, unknown>>> = {
+      GuestStoreDatastore: datastores,
       GuestStoreRepository: repositories,
       ContentItem: items,
       VMAccessPolicy: policies,
@@ -237,6 +240,7 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
     clusterPolicies,
     vms,
     namespaces,
+    datastores,
     configMap: async (namespace, name) => configMaps.get(`${namespace}/${name}`),
     secret: async (namespace, name) => secrets.get(`${namespace}/${name}`),
     frozen: () => {

@@ -245,7 +245,11 @@ describe('room', () => {
       },
     });
     await fleet.gets('web', '/a', '0123456789');
-    await fleet.shows('ContentItem', 'fleet/b', { ready: false, reason: 'QuotaExceeded', message: /quota is 15/ });
+    await fleet.shows('ContentItem', 'fleet/b', {
+      ready: false,
+      reason: 'QuotaExceeded',
+      message: /spec\.quota \(15\)/,
+    });
     expect((await fleet.get('web', '/b')).status).toBe(503);
     await fleet.remove('a.yaml');
     await fleet.gets('web', '/b', '0123456789');
