@@ -24,6 +24,8 @@ export interface Installation extends AsyncDisposable {
   readonly folder: string;
   readonly datastore: string;
   readonly imports: string;
+  /** Of the operator's service account. */
+  readonly operatorToken: string;
   /** kubectl as an administrator: what it printed. */
   kubectl(args: readonly string[], input?: string): Promise<string>;
   /** The operator as its Deployment would run it: as its service account, with the shipped roles and nothing more. */
@@ -74,6 +76,7 @@ export async function createInstallation(): Promise<Installation> {
     folder,
     datastore,
     imports,
+    operatorToken: token.trim(),
     kubectl: admin,
     startOperator: async ({ url = server.url, ...runtime } = {}) => {
       await writeFile(kubeconfig, kubeconfigOf(url, server.caFile, token.trim()), { mode: 0o600 });

@@ -32,8 +32,13 @@ export function item(name: string, path: string, text: string, spec: Spec = {}, 
   );
 }
 
-export function policy(name: string, rules: { grant?: readonly string[]; deny?: readonly string[] }, spec: Spec = {}) {
-  return resource('VMAccessPolicy', name, { vmSelector: {}, ...rules, ...spec });
+export function policy(
+  name: string,
+  rules: { grant?: readonly string[]; deny?: readonly string[] },
+  spec: Spec = {},
+  meta: Meta = {},
+) {
+  return resource('VMAccessPolicy', name, { vmSelector: {}, ...rules, ...spec }, meta);
 }
 
 export function vm(name: string, spec: Spec = {}, meta: Meta = {}) {
