@@ -264,6 +264,7 @@ function objectsOf(own: string): readonly TestObject[] {
       vmSelector: {},
       deny: ['/never'],
     }),
+    { ...resource('GuestStoreDatastore', 'default', { namespaces: [{ from: 'All' }] }), metadata: { name: 'default' } },
     vm('web', { host: own }, there),
   ];
 }
