@@ -9,6 +9,7 @@ import { createLog, type Log } from '../lib/log.ts';
 import { createMetrics } from '../lib/metrics.ts';
 import { serveMetrics } from '../lib/metrics-server.ts';
 import { createOperator } from '../operator/operator.ts';
+import type { StatusSink } from '../operator/types.ts';
 import { watchFolders } from '../operator/world/folder-watch.ts';
 import { type FolderWorld, openFolderWorld } from '../operator/world/folder-world.ts';
 import { createFetchHttp } from '../sources/http.ts';
@@ -47,7 +48,12 @@ const installation = 'up';
  * `gueststore up`: operator and daemon in one process, from a folder of manifests. Prints status whenever it changes,
  * until it is told to stop; with `once` applies, prints, and returns 1 unless everything is Ready.
  */
-export async function runUp(options: UpOptions, io: Io): Promise<ExitCode> {
+export async function runUp(
+  options: UpOptions,
+  io: Io,
+  /** Where status goes; tests look at all that is written. */
+  sinkOf: (world: FolderWorld) => StatusSink = (world) => world,
+): Promise<ExitCode> {
   refuseGit(options.manifests);
   await using stack = new AsyncDisposableStack();
   const log = await openLog(options, stack);
@@ -80,7 +86,7 @@ export async function runUp(options: UpOptions, io: Io): Promise<ExitCode> {
   const fetchHttp = stack.use(createFetchHttp({ proxies, extraCa, allowLoopback: true }));
   const { importFolders } = options;
   const operator = createOperator(
-    { world, sink: world, writers, importFolders, fetchHttp, openImport, now, log },
+    { world, sink: sinkOf(world), writers, importFolders, fetchHttp, openImport, now, log },
     signal,
   );
   const running = operator.run(signal);

@@ -1,4 +1,4 @@
-import type { ErrorCode, GuestStoreError } from '../lib/errors.ts';
+import { type ErrorCode, errorCodes, type GuestStoreError } from '../lib/errors.ts';
 import type { Digest } from './digest.ts';
 import type { ObjectKey, ObjectRef } from './names.ts';
 
@@ -26,6 +26,23 @@ export const ownReasons = [
 
 /** Reasons of conditions, a closed set. Each is explained in docs/reasons.md. */
 export type Reason = ErrorCode | (typeof ownReasons)[number];
+
+const reasons: ReadonlySet<string> = new Set([...errorCodes, ...ownReasons]);
+
+export function isReason(word: string): word is Reason {
+  return reasons.has(word);
+}
+
+/**
+ * What a daemon says of itself, in words that a status may bear: what lies in the datastore may come from anybody, and the
+ * API server would refuse the whole status for one reason that is no word.
+ */
+export function heard({ reason, message }: { readonly reason: string; readonly message: string }, otherwise: Reason) {
+  return {
+    reason: isReason(reason) ? reason : otherwise,
+    message: message.trim() === '' ? 'The daemon does not say why; read its log.' : message.trim(),
+  };
+}
 
 /** Why an object's desired state is not the published one. */
 export interface Failure {

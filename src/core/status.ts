@@ -177,7 +177,7 @@ function fact(type: string, status: boolean, reason: string, message: string): F
 
 function namesOf(hosts: readonly string[]): string {
   const named = hosts.slice(0, 3).join(', ');
-  return hosts.length > 3 ? `${named} and ${hosts.length - 3} more` : named;
+  return hosts.length > 3 ? `${named} and others` : named;
 }
 
 function countOf(count: number, one: string, many = `${one}s`): string {

@@ -85,12 +85,15 @@ export async function* resumedBytes(
     giveUp(answer.body);
     throw new GuestStoreError(
       'SourceUnavailable',
-      `${where}: broke off after ${received} bytes, and the server cannot give the rest of them; it will be fetched anew`,
+      `${where}: broke off half-way, and the server cannot give the rest; it will be fetched anew`,
     );
   }
 
   function cutShort(): GuestStoreError {
-    return new GuestStoreError('SourceUnavailable', `${where}: ended after ${received} of ${total} bytes`);
+    return new GuestStoreError(
+      'SourceUnavailable',
+      `${where}: ended before all ${total} bytes were here; it will be tried again`,
+    );
   }
 }
 

@@ -3,7 +3,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkStatus, type ReadStatus } from '../support/conditions.ts';
+import type { Kind } from '../../src/api/resources.generated.ts';
+import type { ShownStatus } from '../../src/core/status-faults.ts';
+import { checkStatus } from '../support/conditions.ts';
 import { eventually } from '../support/eventually.ts';
 import { item, namespace, policy, repository, vm, yaml } from '../support/fleet.ts';
 import { type Guest, startGuest } from '../support/guest.ts';
@@ -154,7 +156,7 @@ describe('the mission', () => {
     });
     expect(await eventsOf('token')).toEqual(['Warning SecretNotGranted', 'Normal Served']);
     for (const kind of ['gueststorerepository', 'contentitem', 'vmaccesspolicy', 'guestvm', 'gueststorehost']) {
-      for (const { metadata, status } of await objectsOf(kind)) checkStatus(`${kind} ${metadata.name}`, status);
+      for (const object of await objectsOf(kind)) checkStatus(object.kind, object.metadata.name, object);
     }
   });
 
@@ -299,8 +301,10 @@ async function denyToDb(timeout: number, ...deny: readonly string[]): Promise<vo
 }
 
 interface Shown {
-  readonly metadata: { readonly name: string };
-  readonly status: ReadStatus;
+  readonly kind: Kind;
+  readonly metadata: { readonly name: string; readonly generation: number };
+  readonly spec: object;
+  readonly status: ShownStatus;
 }
 
 async function objectsOf(kind: string): Promise<readonly Shown[]> {

@@ -2,7 +2,9 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkStatus, type ReadStatus } from '../support/conditions.ts';
+import type { Kind } from '../../src/api/resources.generated.ts';
+import type { ShownStatus } from '../../src/core/status-faults.ts';
+import { checkStatus } from '../support/conditions.ts';
 import { ask, bare } from '../support/daemon.ts';
 import { eventually } from '../support/eventually.ts';
 import { type HttpServer, startHttpServer } from '../support/http-server.ts';
@@ -36,9 +38,10 @@ interface Mode {
 type Statuses = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 interface Shown {
-  readonly kind: string;
+  readonly kind: Kind;
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly generation?: number };
-  readonly status: ReadStatus & Readonly<Record<string, unknown>>;
+  readonly spec: object;
+  readonly status: ShownStatus & Readonly<Record<string, unknown>>;
 }
 
 /** By the names of their sockets: of the samples, of the trouble, and one that is nobody's. */
@@ -217,11 +220,11 @@ function grant(namespace: string): readonly string[] {
 /** From a list in JSON. The two daemons may not share a run folder, and say what theirs is where they refuse a channel. */
 function statusesOf(list: string, runDir: string): Statuses {
   const { items } = JSON.parse(list.replaceAll(runDir, '/run/gueststore')) as { items: readonly Shown[] };
-  const named = items.map(({ kind, metadata, status }) => {
+  const named = items.map((object) => {
+    const { kind, metadata, status } = object;
     const name = `${kind} ${metadata.namespace === undefined ? '' : `${metadata.namespace}/`}${metadata.name}`;
     const { conditions = [] } = status;
-    // What is not looked at yet has the default alone; a host that is silent is neither being reconciled nor stalled.
-    if (conditions.length > 0 && kind !== 'GuestStoreHost') checkStatus(name, status);
+    checkStatus(kind, name, object);
     // Each datastore counts its own revisions, and a file's revision is its place on disk.
     const { revision: _, sourceRevision: __, ...rest } = status;
     return [name, { ...rest, conditions: conditions.map((one) => ({ ...one, lastTransitionTime: '' })) }] as const;
@@ -231,7 +234,7 @@ function statusesOf(list: string, runDir: string): Statuses {
 
 function reasonsOf(statuses: Statuses): Readonly<Record<string, unknown>> {
   const reasons = Object.entries(statuses).map(([name, { conditions }]) => {
-    const ready = (conditions as NonNullable<ReadStatus['conditions']>).find(({ type }) => type === 'Ready');
+    const ready = (conditions as NonNullable<ShownStatus['conditions']>).find(({ type }) => type === 'Ready');
     return [name, ready?.reason];
   });
   return Object.fromEntries(reasons);

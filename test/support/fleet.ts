@@ -9,6 +9,7 @@ import type { DeclaredKind } from '../../src/operator/types.ts';
 import { type KeptStatus, readKeptStatus } from '../../src/operator/world/kept-status.ts';
 import { listDocuments, readDocument } from '../../src/store/documents.ts';
 import { layoutOf } from '../../src/store/layout.ts';
+import { checkedSink } from './checked-statuses.ts';
 import { checkStatus } from './conditions.ts';
 import { ask, bare, type Received } from './daemon.ts';
 import { eventually } from './eventually.ts';
@@ -80,6 +81,7 @@ export async function createFleet(options: FleetOptions = {}): Promise<Fleet> {
   if (options.manifests === undefined) await mkdir(manifests);
   await mkdir(imports);
   let printed = '';
+  const faults: string[] = [];
   let running: { readonly stop: AbortController; readonly code: Promise<number> } | undefined;
 
   const up: UpOptions = {
@@ -108,7 +110,7 @@ export async function createFleet(options: FleetOptions = {}): Promise<Fleet> {
   async function start(): Promise<void> {
     const stop = new AbortController();
     const before = printed.length;
-    const code = runUp(up, ioOf(stop.signal));
+    const code = runUp(up, ioOf(stop.signal), (world) => checkedSink(world, faults));
     running = { stop, code };
     const failed = code.then(
       (ended) => `ended with ${ended}: ${printed}`,
@@ -159,7 +161,7 @@ export async function createFleet(options: FleetOptions = {}): Promise<Fleet> {
     if (object === undefined) return undefined;
     const status: Readonly<Record<string, unknown>> = { ...object.status };
     if (object.status.conditions === undefined) return { status, conditions: [] };
-    return { status, conditions: checkStatus(`${kind} ${key}`, object.status as Parameters<typeof checkStatus>[1]) };
+    return { status, conditions: checkStatus(kind, key, object) };
   }
 
   async function shows(kind: DeclaredKind, key: string, expected: Expected): Promise<Found> {
@@ -179,6 +181,7 @@ export async function createFleet(options: FleetOptions = {}): Promise<Fleet> {
   const get = (vm: string, path: string) => ask(join(runDir, 'fleet', `${vm}.vsock_1024`), bare(path));
   onTestFinished(async () => {
     await stop();
+    expect([...new Set(faults)], 'faults of statuses that were written').toEqual([]);
   });
   if (options.files !== undefined) await write(options.files);
   return {
@@ -224,7 +227,7 @@ export async function createFleet(options: FleetOptions = {}): Promise<Fleet> {
         running = undefined;
       });
     },
-    once: () => runUp({ ...up, once: true }, ioOf(new AbortController().signal)),
+    once: () => runUp({ ...up, once: true }, ioOf(new AbortController().signal), (world) => checkedSink(world, faults)),
   };
 }
 

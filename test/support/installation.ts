@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { watchStatuses } from './checked-statuses.ts';
 import { eventually } from './eventually.ts';
 import {
   type ApiServer,
@@ -61,6 +62,7 @@ export async function createInstallation(): Promise<Installation> {
   const admin = (args: readonly string[], input?: string) => kubectl(server, args, input);
   await admin(['apply', '-k', manifests]);
   await admin(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+  stack.use(await watchStatuses(server));
   const token = await eventually(() =>
     admin(['create', 'token', serviceAccount, '--namespace', systemNamespace, '--duration=24h']),
   );

@@ -1,4 +1,5 @@
 import { type Condition, dated, type Fact } from '../../core/conditions.ts';
+import { heard } from '../../core/outcome.ts';
 import type { Acknowledgement } from '../../store/types.ts';
 import type { HostStatus } from '../types.ts';
 import { freePercent } from './host-reports.ts';
@@ -39,9 +40,10 @@ function hostFacts(host: string, fresh: boolean, reports: readonly Acknowledgeme
   }
   const [error] = reports.flatMap(({ errors }) => errors);
   if (error !== undefined) {
+    const { reason, message } = heard({ reason: error.code, message: error.message }, 'Internal');
     return [
-      { type: 'Ready', status: 'False', reason: error.code, message: error.message },
-      { type: 'Reconciling', status: 'True', reason: error.code, message: 'The daemon tries again by itself.' },
+      { type: 'Ready', status: 'False', reason, message },
+      { type: 'Reconciling', status: 'True', reason, message: 'The daemon tries again by itself.' },
     ];
   }
   const refused = reports.reduce((sum, report) => sum + Object.keys(report.refused).length, 0);

@@ -1,7 +1,7 @@
 import { type Condition, conditionOf, dated, type Fact } from '../../core/conditions.ts';
 import { type Reach, reachOf } from '../../core/hosts.ts';
 import type { ObjectKey } from '../../core/names.ts';
-import type { Outcome } from '../../core/outcome.ts';
+import { heard, type Outcome } from '../../core/outcome.ts';
 import { datastoreFacts, itemFacts, policyFacts, repositoryFacts, vmFacts } from '../../core/status.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { DeclaredKind, World, WrittenStatus } from '../types.ts';
@@ -88,7 +88,8 @@ export function createStatuses(options: StatusesOptions) {
     const views = reports.views(datastore);
     const reach = settledReach('GuestVM', key, outcome, previous, reachOf(outcome.seq ?? 0, [outcome.host], views));
     const view = views.get(outcome.host);
-    const refused = view?.fresh === true ? view.refused.get(key) : undefined;
+    const said = view?.fresh === true ? view.refused.get(key) : undefined;
+    const refused = said && heard(said, 'ChannelRefused');
     const facts = vmFacts(outcome, reach, refused);
     const applied = reach.current.length > 0 && refused === undefined && outcome.failure === undefined;
     const why = outcome.failure ?? refused ?? conditionOf(facts as Condition[], 'Ready');

@@ -95,14 +95,20 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
     vms: vms.view,
     namespaces: labels.view,
     datastores: datastores.view,
-    configMap: (namespace, name, signal) => client.find(configMaps, { namespace, name }, signal),
+    configMap: async (namespace, name, signal) => {
+      try {
+        return await client.find(configMaps, { namespace, name }, signal);
+      } catch (error) {
+        throw unread(`ConfigMap ${namespace}/${name}`, error);
+      }
+    },
     secret: async (namespace, name, signal) => {
       try {
         return await client.find(secrets, { namespace, name }, signal);
       } catch (error) {
         if (error instanceof ApiError && error.status === 403)
           throw notGranted(namespace, options.serviceAccount, error);
-        throw error;
+        throw unread(`Secret ${namespace}/${name}`, error);
       }
     },
     onChange: (listener) => {
@@ -136,6 +142,15 @@ function sameDeclaration(old: KubeObject, object: KubeObject): boolean {
     a.uid === b.uid &&
     JSON.stringify([a.labels, a.annotations, a.finalizers]) === JSON.stringify([b.labels, b.annotations, b.finalizers])
   );
+}
+
+/** In our own words: what a server, or a proxy before it, sent is for the log. */
+function unread(what: string, error: unknown): unknown {
+  if (!(error instanceof ApiError)) return error;
+  const { code, status } = error;
+  const answer = status === 0 ? 'does not answer' : `answered ${status}`;
+  const wayOut = code === 'ApiUnavailable' ? 'it will be tried again' : 'check the roles of the operator';
+  return new GuestStoreError(code, `${what} cannot be read: the API server ${answer}; ${wayOut}.`, { cause: error });
 }
 
 function notGranted(namespace: string, serviceAccount: string, cause: ApiError): GuestStoreError {
