@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import type { TlsOptions } from 'node:tls';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { GuestStoreError, messageOf } from '../lib/errors.ts';
+import { errnoOf, GuestStoreError, messageOf } from '../lib/errors.ts';
+import { createKubeconfigLoader } from './kubeconfig.ts';
 import { systemTimers, type Timers } from './timers.ts';
 
 /** What one connection needs: read once, good until something on disk or at the provider changes. */
@@ -13,6 +14,8 @@ export interface Credentials {
   readonly tls: Tls;
   /** URL of an HTTP proxy. */
   readonly proxy: string | undefined;
+  /** Whose these are, for messages: the user and where it is written down, and what is plainly wrong with it. */
+  readonly who: string;
   /** Equal exactly when server, TLS material and proxy are: one pool of connections serves all of them. */
   readonly connection: string;
 }
@@ -23,42 +26,56 @@ export type Tls = Pick<TlsOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'rejec
 
 /** Who we are to which API server. */
 export interface Access {
-  /** Read anew once a minute: tokens, certificates and exec plugins' answers all run out. */
+  /**
+   * Read anew once a minute: tokens, certificates and exec plugins' answers all run out. Throws `ApiUnavailable` when they
+   * cannot be had now, whosever fault it is: a later call tries again.
+   */
   credentials(): Promise<Credentials>;
-  /** The server said 401 to `used`: reads everything again, unless somebody else did meanwhile. */
+  /** The server did not accept `used`, or was not believed with it: reads everything again, unless somebody else did meanwhile. */
   renew(used: Credentials): Promise<void>;
   /** Namespace of the kubeconfig's context or of the pod. */
   readonly namespace: string | undefined;
 }
 
+/** Milliseconds. */
 const freshFor = 60_000;
+/** Milliseconds that an exec plugin has to answer. */
+const patience = 60_000;
 
 /**
  * Access by a kubeconfig file, or without one as kubectl finds it (`KUBECONFIG`, the home folder, the pod's service account).
- * Throws `InvalidArgument` when there is none.
+ * Throws `InvalidArgument` when there is none, or it leads nowhere.
  */
 export async function loadAccess(kubeconfig?: string, timers: Timers = systemTimers): Promise<Access> {
-  // Half a second and 60 MB of generated models, which only those pay who need a cluster.
-  const { KubeConfig } = await import('@kubernetes/client-node');
-  const load = () => {
-    const config = new KubeConfig();
-    if (kubeconfig === undefined) config.loadFromDefault();
-    else config.loadFromFile(kubeconfig);
-    return config;
-  };
-  return createAccess(readable(load, kubeconfig), timers);
+  const load = await createKubeconfigLoader(kubeconfig);
+  return createAccess(load, kubeconfig ?? 'the default kubeconfig', timers);
 }
 
-/** The same on any source of client-node's KubeConfig; `load` is called again after a 401. */
-export function createAccess(load: () => KubeConfig, timers: Timers = systemTimers): Access {
+/** The same on any source of client-node's KubeConfig; `load` is called again when the credentials were not accepted. */
+export function createAccess(load: () => KubeConfig, where = 'the kubeconfig', timers: Timers = systemTimers): Access {
   let config = load();
   let reading: Promise<Credentials> | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
+  /** What the plugin gave was of no use: client-node would keep it. */
+  let spoilt = false;
+
+  async function read(): Promise<Credentials> {
+    try {
+      if (spoilt) config = load();
+      spoilt = false;
+      return await withinTime(readCredentials(config, where), timers);
+    } catch (error) {
+      spoilt = true;
+      throw new GuestStoreError('ApiUnavailable', `${whoIn(config, where)}: ${reasonOf(config, error)}`, {
+        cause: error,
+      });
+    }
+  }
 
   function credentials(): Promise<Credentials> {
     if (reading !== undefined && timers.now() - readAt < freshFor) return reading;
     readAt = timers.now();
-    const attempt = readCredentials(config);
+    const attempt = read();
     reading = attempt;
     // A failure is for those who wait for it now; the next caller tries again.
     attempt.catch(() => {
@@ -70,51 +87,59 @@ export function createAccess(load: () => KubeConfig, timers: Timers = systemTime
   return {
     credentials,
     async renew(used) {
-      if (reading !== undefined && (await reading) !== used) return;
-      config = load();
+      if (reading !== undefined && (await reading.catch(() => used)) !== used) return;
+      spoilt = true;
       reading = undefined;
     },
     namespace: config.getContextObject(config.currentContext)?.namespace,
   };
 }
 
-function readable(load: () => KubeConfig, kubeconfig: string | undefined): () => KubeConfig {
-  const where = kubeconfig ?? 'the default kubeconfig or the service account of this pod';
-  return () => {
-    let config: KubeConfig;
-    try {
-      config = load();
-    } catch (error) {
-      throw new GuestStoreError('InvalidArgument', `cannot read ${where}: ${messageOf(error)}`, { cause: error });
-    }
-    const cluster = config.getCurrentCluster();
-    // What client-node falls back to when it finds nothing at all.
-    if (cluster === null || cluster.server === 'http://localhost:8080')
-      throw new GuestStoreError(
-        'InvalidArgument',
-        `${where} names no cluster; give --kubeconfig FILE or set KUBECONFIG`,
-      );
-    return config;
-  };
+function withinTime<T>(promise: Promise<T>, timers: Timers): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const cancel = timers.after(patience, () => reject(new Error(`no answer within ${patience / 1000} s`)));
+  return Promise.race([promise, late]).finally(cancel);
 }
 
-async function readCredentials(config: KubeConfig): Promise<Credentials> {
+function whoIn(config: KubeConfig, where: string): string {
+  const user = config.getCurrentUser();
+  if (user === null) return `nobody (${where} names no user)`;
+  const command: unknown = user.exec?.command;
+  const plugin = typeof command === 'string' ? `, exec plugin "${command}"` : '';
+  return `user "${user.name}" of ${where}${plugin}`;
+}
+
+/** Why there are no credentials, and the way out. */
+function reasonOf(config: KubeConfig, error: unknown): string {
+  if (error instanceof GuestStoreError) return error.message;
+  const plugin = config.getCurrentUser()?.exec !== undefined && config.getCurrentUser()?.exec !== null;
+  if (!plugin) return messageOf(error);
+  if (errnoOf(error) === 'ENOENT') return 'no such command; install it, or correct users[].user.exec.command';
+  if (error instanceof SyntaxError || error instanceof TypeError)
+    return 'what it printed is no ExecCredential; run it by hand to see what it says instead';
+  return `it failed: ${messageOf(error).trim().slice(0, 500) || 'it printed no reason'}`;
+}
+
+async function readCredentials(config: KubeConfig, where: string): Promise<Credentials> {
   const cluster = config.getCurrentCluster();
-  if (cluster === null) throw new GuestStoreError('InvalidArgument', 'the kubeconfig has no current cluster');
+  if (cluster === null) throw new Error('it has no current cluster');
   const options: Parameters<KubeConfig['applyToHTTPSOptions']>[0] = {};
   await config.applyToHTTPSOptions(options);
   const dispatcher = config.createDispatcherOptions(cluster, options as Tls);
-  if (dispatcher.type === 'socks')
-    throw new GuestStoreError(
-      'InvalidArgument',
-      `proxy ${dispatcher.uri}: SOCKS proxies are not supported; use an HTTP proxy`,
-    );
   const proxy = dispatcher.type === 'proxy' ? dispatcher.uri : undefined;
   const tls = tlsOf(options as Tls);
   const server = cluster.server.replace(/\/+$/, '');
   const headers = { ...(options.headers as Record<string, string> | undefined) };
   if (typeof options.auth === 'string') headers.Authorization = `Basic ${Buffer.from(options.auth).toString('base64')}`;
-  return { server, headers, tls, proxy, connection: fingerprint([server, proxy, tls]) };
+  const who = `${whoIn(config, where)}${expiryOf(tls.cert)}`;
+  return { server, headers, tls, proxy, who, connection: fingerprint([server, proxy, tls]) };
+}
+
+/** What to say of a client certificate whose time is over; the server only says 401. */
+function expiryOf(cert: Tls['cert']): string {
+  if (typeof cert !== 'string' && !Buffer.isBuffer(cert)) return '';
+  const { validTo, validToDate } = new X509Certificate(cert);
+  return validToDate.getTime() < Date.now() ? `, whose client certificate ran out on ${validTo}: get a new one` : '';
 }
 
 function tlsOf({ ca, cert, key, passphrase, rejectUnauthorized, servername }: Tls): Tls {

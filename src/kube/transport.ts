@@ -79,12 +79,20 @@ export function createTransport(options: TransportOptions): Transport {
       signal,
       headersTimeout: timeout,
       bodyTimeout: kind === 'streams' ? 0 : timeout,
+    }).catch(async (error: unknown) => {
+      if (!isTlsFailure(error)) throw error;
+      // A CA that was rotated lies on disk already.
+      await access.renew(credentials);
+      throw untrusted(call, credentials, error);
     });
     count(requests, call, credentials, `${response.statusCode}`);
     // These are what a load balancer says in the server's stead, and the server in etcd's.
     if ([502, 503, 504].includes(response.statusCode)) outage.unanswered();
     else outage.answered();
-    if (response.statusCode === 401) await access.renew(credentials);
+    if (response.statusCode === 401) {
+      await access.renew(credentials);
+      throw unauthorized(call, credentials, await response.body.text());
+    }
     return response;
   }
 
@@ -187,7 +195,8 @@ function headersOf(call: Call, userAgent: string, { headers }: Credentials): Rec
 function mayTryAgain(call: Call, error: unknown, tried: number): boolean {
   if (!(error instanceof ApiError)) return false;
   if (error.status === 401) return tried === 1;
-  if (error.status === 429) return true;
+  // Where there was no connection nothing was sent.
+  if (error.status === 429 || error.reason === 'Untrusted') return true;
   return call.idempotent && (error.status === 0 || error.status === 502 || error.status === 503);
 }
 
@@ -199,6 +208,23 @@ function refusal(call: Call, { statusCode, headers }: Dispatcher.ResponseData, t
   const seconds = Number(headers['retry-after']);
   const retryAfter = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined;
   return new ApiError(statusCode, parseStatus(text), whatOf(call), retryAfter);
+}
+
+function unauthorized(call: Call, { who }: Credentials, text: string): ApiError {
+  const body = parseStatus(text);
+  const message = `${body.message ?? 'Unauthorized'}: the server does not accept ${who}`;
+  return new ApiError(401, { ...body, message }, whatOf(call));
+}
+
+/** OpenSSL's and Node's names for a certificate or a handshake that is wrong. */
+function isTlsFailure(error: unknown): error is Error {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && /^(CERT_|DEPTH_ZERO_|ERR_SSL_|ERR_TLS_|SELF_SIGNED_|UNABLE_TO_)/.test(code);
+}
+
+function untrusted(call: Call, { server, who }: Credentials, cause: Error): ApiError {
+  const message = `no trust in ${server}: ${cause.message}; the CA that counts is that of the cluster of ${who}`;
+  return new ApiError(0, { reason: 'Untrusted', message }, whatOf(call), undefined, { cause });
 }
 
 /** Whatever was thrown below, as one of the two errors that callers know. */

@@ -41,9 +41,6 @@ test.each(rows.flatMap(({ tests }) => tests))('$name stands in $file', ({ file, 
 
 /** Debts: whoever pays one takes its line away, here and on the page. */
 const untested: readonly string[] = [
-  'Compaction storm: etcd forgets its history again and again under lists and watches',
-  'Its token is rotated',
-  'Its CA is rotated',
   'A clock jumps',
   'An object is deleted while its content is fetched',
   'An object is deleted while the operator cannot reach the API server',

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { createAccess, loadAccess } from '../../../src/kube/access.ts';
+import { createAccess } from '../../../src/kube/access.ts';
 import { createClient } from '../../../src/kube/client.ts';
 import { connect } from '../../../src/kube/connect.ts';
 import { namespaces } from '../../../src/kube/resource.ts';
@@ -37,11 +37,6 @@ test('a kubeconfig file leads to its cluster', async () => {
   await using _ = client;
   expect(namespace).toBeUndefined();
   expect(await client.get(namespaces, { name: 'default' })).toMatchObject({ kind: 'Namespace' });
-});
-
-test('no such file is the user’s to mend', async () => {
-  const error = { code: 'InvalidArgument', message: expect.stringContaining('/no/such/file') };
-  await expect(loadAccess('/no/such/file')).rejects.toMatchObject(error);
 });
 
 test('an exec plugin is asked once, and again when the server refuses what it gave', async () => {

@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
-import { isExpired } from '../../../src/kube/api-error.ts';
 import type { Client } from '../../../src/kube/client.ts';
 import type { Informer } from '../../../src/kube/informer.ts';
 import { eventually } from '../../support/eventually.ts';
-import { type Cluster, kubectl, startApiServer } from '../../support/kubernetes/api-server.ts';
+import { type Cluster, kubectl } from '../../support/kubernetes/api-server.ts';
 import { clientFor, portOf } from '../../support/kubernetes/clients.ts';
 import { createHttpProxy } from '../../support/kubernetes/http-proxy.ts';
 import { describeChange, quickPace, runInformer } from '../../support/kubernetes/informers.ts';
@@ -257,36 +256,6 @@ test('a right that is granted late is enough', async () => {
   await kubectl(cluster, ['-n', namespace, 'create', 'rolebinding', 'r', '--role=r', '--user=nobody']);
   await informer.synced;
   expect(informer.size).toBe(1);
-});
-
-test('an API server that is killed and comes back costs nothing but time', async () => {
-  await using server = await startApiServer();
-  await installWidgets(server);
-  await using client = clientFor(server);
-  const create = (name: string) => client.create(widgets, { metadata: { namespace: 'default', name } });
-  await create('a');
-  await create('b');
-  const { informer, told } = runInformer({ client, resource: widgets });
-  await informer.synced;
-  await server.kill();
-  await expect(create('c')).rejects.toMatchObject({ code: 'ApiUnavailable' });
-  expect([...informer.keys()]).toEqual(['default/a', 'default/b']);
-  await server.restart();
-  await client.delete(widgets, { namespace: 'default', name: 'a' });
-  await create('c');
-  await seen(informer, 'default/c');
-  expect(told.filter((what) => !what.startsWith('updated'))).toEqual([
-    'added a',
-    'added b',
-    expect.stringMatching(/^deleted a/),
-    'added c',
-  ]);
-
-  // The server's own memory begins anew: a version from before is no longer kept, which it says within the watch.
-  const { signal } = new AbortController();
-  const ancient = client.watch(widgets, { resourceVersion: '1', timeoutSeconds: 10, signal });
-  const error = await Array.fromAsync(ancient).catch((thrown: unknown) => thrown);
-  expect(isExpired(error)).toBe(true);
 });
 
 test('a run can wait until the cache has seen its own last write', async () => {
