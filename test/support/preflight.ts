@@ -42,6 +42,18 @@ const needs: readonly Need[] = [
     has: () => runs('openssl', 'version'),
   },
   {
+    what: 'dockerd',
+    why: 'builds and runs the image, in an engine of its own',
+    package: 'docker.io iptables',
+    has: () => runs('dockerd', '--version'),
+  },
+  {
+    what: '/bin/busybox',
+    why: "is the shell of the image's build",
+    package: 'busybox-static',
+    has: () => runs('/bin/busybox', 'true'),
+  },
+  {
     what: 'vmware-toolbox-cmd',
     why: "VMware's own command",
     package: 'open-vm-tools',
