@@ -57,6 +57,12 @@ const metrics: Flag = {
   value: 'ADDR',
   help: 'serve /metrics, /healthz and /readyz at [HOST]:PORT; no port opens without it',
 };
+const retireHosts: Flag = {
+  name: 'retire-hosts',
+  value: 'DURATION',
+  default: '24h',
+  help: 'silence after which a host that no GuestVM names is forgotten, and its GuestStoreHost removed',
+};
 const kubeconfig: Flag = {
   name: 'kubeconfig',
   value: 'FILE',
@@ -128,7 +134,7 @@ export const commands: Readonly<Record<string, Command>> = {
   operator: {
     summary: 'publishes the resources of a Kubernetes cluster into the datastore, and says in status what is true',
     positionals: [],
-    flags: [datastore, kubeconfig, importDir, later.signingKey, metrics, logLevel],
+    flags: [datastore, kubeconfig, importDir, retireHosts, later.signingKey, metrics, logLevel],
     run: async (values, { environment, io, log, version }) => {
       refuseLater(values, [later.signingKey]);
       const { runOperator } = await import('./operator.ts');
@@ -136,6 +142,7 @@ export const commands: Readonly<Record<string, Command>> = {
         datastores: readNamedFolders('datastore', values.list('datastore')),
         kubeconfig: values.optional('kubeconfig'),
         importFolders: readImportFolders(values.list('import-dir')),
+        retireHostsAfter: values.duration('retire-hosts'),
         metrics: values.optional('metrics'),
         version,
         environment,

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { parseDuration } from '../core/duration.ts';
 import { GuestStoreError, messageOf } from '../lib/errors.ts';
 
 /** One flag of a command: `--name VALUE`, or `--name` alone when `value` is absent. */
@@ -23,6 +24,8 @@ export interface Values {
   list(name: string): readonly string[];
   on(name: string): boolean;
   whole(name: string): number;
+  /** Milliseconds, of a duration such as `24h`. */
+  duration(name: string): number;
 }
 
 /** `--run-dir` is `GUESTSTORE_RUN_DIR` in the environment. */
@@ -69,6 +72,13 @@ export function readFlags(
         throw new GuestStoreError('InvalidArgument', `--${name} ${JSON.stringify(value)}: must be a whole number`);
       }
       return Number(value);
+    },
+    duration: (name) => {
+      try {
+        return parseDuration(text(name));
+      } catch (error) {
+        throw new GuestStoreError('InvalidArgument', `--${name}: ${messageOf(error)}`, { cause: error });
+      }
     },
   };
 }

@@ -22,6 +22,8 @@ export interface OperatorCommandOptions {
   readonly datastores: ReadonlyMap<string, string>;
   readonly kubeconfig: string | undefined;
   readonly importFolders: ReadonlyMap<string, string>;
+  /** Milliseconds; a day by default. */
+  readonly retireHostsAfter?: number | undefined;
   readonly metrics: string | undefined;
   readonly version: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -66,8 +68,8 @@ export async function runOperator(options: OperatorCommandOptions, log: Log, sig
     const writers = await openWriters(options.datastores, open, world, sink, now, log, leading);
     if (writers === undefined) return;
     for (const writer of writers.values()) opened.defer(() => writer.close());
-    const { importFolders } = options;
-    const parts = { world, sink, writers, importFolders, fetchHttp, openImport, now, log };
+    const { importFolders, retireHostsAfter } = options;
+    const parts = { world, sink, writers, importFolders, retireHostsAfter, fetchHttp, openImport, now, log };
     await createOperator(parts, leading).run(leading);
   }
 

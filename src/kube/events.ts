@@ -86,6 +86,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   const closing = new AbortController();
   let sending = Promise.resolve();
   let pending = 0;
+  let forgotAt = timers.now();
 
   function drop(reason: string): void {
     dropped?.add({ reason });
@@ -141,7 +142,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     send((signal) => client.create(events, event, { signal }));
   }
 
+  /** Now and then: with each event it would cost as many steps as there are objects. */
   function forgetOld(): void {
+    if (timers.now() - forgotAt < seriesEnd / 10) return;
+    forgotAt = timers.now();
     for (const [identity, { lastAt, cancelWrite }] of series)
       if (cancelWrite === undefined && timers.now() - lastAt > seriesEnd) series.delete(identity);
   }
@@ -151,7 +155,8 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       forgetOld();
       const identity = identityOf(regarding, happening);
       const known = series.get(identity);
-      if (known === undefined) begin(identity, regarding, happening);
+      const over = known === undefined || (known.cancelWrite === undefined && timers.now() - known.lastAt > seriesEnd);
+      if (over) begin(identity, regarding, happening);
       else repeat(known);
     },
     async flush() {
@@ -212,10 +217,14 @@ function micro(time: Date): string {
 /** A bucket of events per object, so that one that flaps does not fill the cluster's event store. */
 function createAllowance(timers: Timers): { take(uid: string): boolean } {
   const buckets = new Map<string, { left: number; at: number }>();
+  let sweptAt = timers.now();
   return {
     take(uid) {
       const now = timers.now();
-      for (const [other, { left, at }] of buckets) if (left + (now - at) / refill >= burst) buckets.delete(other);
+      if (now - sweptAt > refill) {
+        sweptAt = now;
+        for (const [other, { left, at }] of buckets) if (left + (now - at) / refill >= burst) buckets.delete(other);
+      }
       const { left, at } = buckets.get(uid) ?? { left: burst, at: now };
       const tokens = Math.min(burst, left + (now - at) / refill);
       if (tokens < 1) return false;

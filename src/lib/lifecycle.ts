@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 
 /** Resolves when `signal` aborts; never rejects. */
 export function stopped(signal: AbortSignal): Promise<void> {
@@ -14,4 +14,18 @@ export async function pause(milliseconds: number, signal: AbortSignal): Promise<
   } catch {
     return false;
   }
+}
+
+/**
+ * For loops over thousands of things: call what it gives after each. Where `longest` milliseconds went by without a pause,
+ * timers and sockets get a turn; else it costs next to nothing.
+ */
+export function createBreath(longest = 15): () => Promise<void> | undefined {
+  let since = performance.now();
+  return () => {
+    if (performance.now() - since < longest) return undefined;
+    return nextTurn().then(() => {
+      since = performance.now();
+    });
+  };
 }

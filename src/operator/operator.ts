@@ -19,6 +19,8 @@ export interface OperatorOptions {
   readonly importFolders: ReadonlyMap<string, string>;
   readonly fetchHttp: FetchHttp;
   readonly openImport: OpenImport;
+  /** Milliseconds of silence after which a host that no VM names is retired; a day by default. */
+  readonly retireHostsAfter?: number | undefined;
   readonly now: () => Date;
   readonly log: Log;
 }
@@ -32,6 +34,7 @@ export interface Operator {
   settled(): Promise<void>;
 }
 
+const dayInMilliseconds = 86_400_000;
 /** How many sources are fetched at once. */
 const transfers = 8;
 
@@ -60,7 +63,12 @@ export function createOperator(options: OperatorOptions, signal: AbortSignal): O
   const reports = createHostReports(writers);
   const progressOf = (item: string) => fetcher.state(item)?.progress;
   const statuses = createStatuses({ world, publisher, reports, progressOf, now });
-  const reporter = createReporter({ world, publisher, statuses, reports, sink, now, log });
+  const forgetHost = async (host: string) => {
+    for (const writer of writers.values()) await writer.forgetHost(host);
+  };
+  const retireHostsAfter = options.retireHostsAfter ?? dayInMilliseconds;
+  const reporting = { world, publisher, statuses, reports, sink, forgetHost, retireHostsAfter, now, log };
+  const reporter = createReporter(reporting);
   return {
     publisher,
     run: async (stop) => {

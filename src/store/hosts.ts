@@ -139,6 +139,13 @@ export async function sweepInstances(folder: string, host: string, now: Date): P
   return removed;
 }
 
+/** Removes what daemons of a host left that have been silent; one that speaks again meanwhile writes anew. */
+export async function forgetSilent(layout: Layout, host: string, now: Date): Promise<void> {
+  for (const { heartbeat, instance } of await readHost(layout, safeName(host, 'host'))) {
+    if (now.getTime() - Date.parse(heartbeat) > fresh) await removeAcknowledgement(layout, host, instance);
+  }
+}
+
 function isGone(acknowledgement: Acknowledgement, now: Date): boolean {
   const proof = proveProcess(acknowledgement);
   if (proof !== 'unknown') return proof === 'gone';

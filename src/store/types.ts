@@ -125,6 +125,8 @@ export interface StoreWriter {
    */
   publish(change: StoreChange, cause: Cause, signal: AbortSignal): Promise<Commit | undefined>;
   acknowledgements(): Promise<readonly Acknowledgement[]>;
+  /** Removes what silent daemons of a host left; what a living one says stays. */
+  forgetHost(host: string): Promise<void>;
   /** Small documents that `up` keeps (`status/`): replaced whole, durable. */
   readDocument(name: string): Promise<Uint8Array | undefined>;
   writeDocument(name: string, bytes: Uint8Array): Promise<void>;

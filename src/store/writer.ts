@@ -14,7 +14,7 @@ import { attempt, attemptNow, storeFailure } from './failure.ts';
 import { corrupt } from './fields.ts';
 import { findForeign } from './find-foreign.ts';
 import { storeFormat } from './format.ts';
-import { readAcknowledgements } from './hosts.ts';
+import { forgetSilent, readAcknowledgements } from './hosts.ts';
 import { claimIdentity, confirmIdentity } from './identity.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { createLoader, type Loader } from './load.ts';
@@ -230,6 +230,7 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
     findForeign: (change) => inTurn(() => findForeign(layout, standing.parts, tree, change, mayBeOurs)),
     publish: (change, cause, signal) => inTurn(() => publish(change, cause, signal)),
     acknowledgements: () => readAcknowledgements(layout),
+    forgetHost: (host) => forgetSilent(layout, host, options.now()),
     readDocument: (name) => readDocument(layout, name),
     writeDocument: (name, bytes) => reserve.spend(() => writeDocument(layout, name, bytes)),
     removeDocument: (name) => removeDocument(layout, name),

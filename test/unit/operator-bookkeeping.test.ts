@@ -249,3 +249,23 @@ test('a shelf keeps its records over processes, writes only what changed, and pa
   expect((await open()).records.size).toBe(0);
   expect(unreadable).toEqual(['things-00.json']);
 });
+
+test('what is set while a shelf is saved is saved the next time', async () => {
+  const documents = createMemoryDocuments();
+  const written = Promise.withResolvers<void>();
+  const slow = {
+    ...documents,
+    writeDocument: async (name: string, bytes: Uint8Array) => {
+      await written.promise;
+      await documents.writeDocument(name, bytes);
+    },
+  };
+  const shelf = await openShelf<string>(slow, 'status', () => {});
+  shelf.set('a', 'first');
+  const saving = shelf.save();
+  shelf.set('a', 'second');
+  written.resolve();
+  await saving;
+  await shelf.save();
+  expect((await openShelf<string>(documents, 'status', () => {})).records.get('a')).toBe('second');
+});

@@ -1,22 +1,32 @@
 import { conditionOf } from '../../core/conditions.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import { asGuestStoreError } from '../../lib/errors.ts';
-import { pause } from '../../lib/lifecycle.ts';
+import { createBreath, pause } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
 import { sameRecord } from '../publish/draft.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { Declared, DeclaredKind, StatusSink, World, WrittenStatus } from '../types.ts';
-import type { HostReports } from './host-reports.ts';
-import { hostStatus } from './host-statuses.ts';
+import { createDueList, type Due } from './due-list.ts';
+import type { HostNews, HostReports } from './host-reports.ts';
+import { createHostsReporter } from './hosts-reporter.ts';
 import type { Statuses } from './statuses.ts';
 
 /** Milliseconds between looks at the hosts while somebody waits for them, and otherwise. */
 const watchful = 100;
 const relaxed = 2_000;
-/** Milliseconds that hosts have to follow before a status says that they are waited for. */
+/** Looks may take this part of the time where there are many hosts. */
+const share = 1 / 5;
+/**
+ * Milliseconds that hosts have to follow before a status says that they are waited for: of an object that was edited, and
+ * of one that only depends on what was, whose own generation promises nobody anything.
+ */
 const patience = 400;
-/** How many statuses are written at once. */
+const patienceOfOthers = 5_000;
+/** Milliseconds that a host is away before its VMs say so: a daemon that is restarted writes no thousand statuses. */
+const absence = 30_000;
+/** How many statuses are written at once; one hand in four takes from large batches first. */
 const pens = 8;
+const patientPen = 4;
 /** Milliseconds after which a write that failed is tried again. */
 const retryAfter = 2_000;
 
@@ -34,78 +44,138 @@ export interface ReporterOptions {
   readonly statuses: Statuses;
   readonly reports: HostReports;
   readonly sink: StatusSink;
+  readonly forgetHost: (host: string) => Promise<void>;
+  /** Milliseconds of silence after which a host that no VM names is retired. */
+  readonly retireHostsAfter: number;
   readonly now: () => Date;
   readonly log: Log;
 }
 
-interface Due {
-  readonly kind: DeclaredKind;
-  readonly key: ObjectKey;
-  /** performance.now() since when hosts are waited for. */
-  since: number | undefined;
-  /** Not looked at before that time. */
-  notBefore: number;
-}
-
 export function createReporter(options: ReporterOptions): Reporter {
-  const { world, publisher, statuses, reports, sink, log } = options;
-  const due = new Map<string, Due>();
+  const { world, publisher, statuses, reports, sink, log, now } = options;
+  const due = createDueList();
   const written = new Map<string, WrittenStatus>();
-  const hosts = new Map<string, WrittenStatus>();
-  const waiters: (() => void)[] = [];
+  const hosts = createHostsReporter({
+    world,
+    datastores: publisher.datastores,
+    reports,
+    sink,
+    forgetHost: options.forgetHost,
+    retireAfter: options.retireHostsAfter,
+    now,
+  });
+  let waiters: (() => void)[] = [];
+  const lookers: (() => void)[] = [];
+  /** performance.now() when the last look at the hosts began. */
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  /** Hosts that stopped speaking, and when, until their VMs were told. */
+  const away = new Map<string, number>();
   let woken = Promise.withResolvers<void>();
   let vmsTouched = true;
-  /** What an earlier run said of hosts: not written again, and no reason to remove any, who may be another operator's. */
-  let earlier: ReadonlyMap<string, WrittenStatus> | undefined;
-  /** Why status was last not kept. */
+  /** Why status was last not kept, and hosts not read. */
   let unkept: string | undefined;
+  let unread: string | undefined;
 
   function touch(kind: DeclaredKind, key: ObjectKey): void {
-    due.set(`${kind} ${key}`, { kind, key, since: undefined, notBefore: 0 });
+    due.touch(kind, key);
     if (kind === 'GuestVM') vmsTouched = true;
     woken.resolve();
   }
 
   async function run(signal: AbortSignal): Promise<void> {
+    // Whoever waits for work or for a look at the hosts is let go when this ends, however it does.
+    const over = new AbortController();
+    const ended = AbortSignal.any([signal, over.signal]);
+    ended.addEventListener('abort', () => {
+      due.close();
+      woken.resolve();
+      for (const look of lookers.splice(0)) look();
+    });
+    const hands = Array.from({ length: pens }, (_, index) => write(index % patientPen === 0, ended));
+    try {
+      await Promise.race([followHosts(ended), ...hands]);
+    } finally {
+      over.abort();
+      await Promise.allSettled(hands);
+      await flush(signal);
+      for (const resolve of waiters.splice(0)) resolve();
+    }
+    await Promise.all(hands);
+  }
+
+  async function followHosts(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       woken = Promise.withResolvers();
-      await refreshHosts(signal);
-      await writeDue(signal);
+      const asked = waiters;
+      waiters = [];
+      const begun = performance.now();
+      await look(begun, signal);
+      const took = performance.now() - begun;
+      // What is written while the rest is brought to its place is not there yet.
+      const settled = due.size === 0;
       await flush(signal);
-      if (due.size === 0) for (const resolve of waiters.splice(0)) resolve();
-      const wait = due.size > 0 ? watchful : relaxed;
+      if (settled) for (const resolve of asked) resolve();
+      else waiters.push(...asked);
+      const wait = due.aside > 0 || waiters.length > 0 ? watchful : relaxed;
       // New work wakes at once; what only waits for hosts is looked at again in a moment.
-      await Promise.race([woken.promise, pause(wait, signal)]);
+      await Promise.race([woken.promise, pause(Math.max(wait, took / share), signal)]);
     }
-    await flush(signal);
-    for (const resolve of waiters.splice(0)) resolve();
   }
 
-  /** What cannot be kept is shown all the same, and stays due: it ends no work and nobody's waiting. */
-  async function flush(signal: AbortSignal): Promise<void> {
+  async function look(begun: number, signal: AbortSignal): Promise<void> {
+    const news = await readHosts();
+    lookedAt = begun;
+    if (news !== undefined) tellOf(news);
+    for (const resolve of lookers.splice(0)) resolve();
+    due.recall(news?.moved === true);
+    const shown = news?.shown === true || vmsTouched || hosts.silent > 0;
+    vmsTouched = false;
+    if (shown) await hosts.write(attempt, signal);
+  }
+
+  /** Undefined where they cannot be read: then what they last said counts, and other statuses are written all the same. */
+  async function readHosts(): Promise<HostNews | undefined> {
     try {
-      await sink.flush();
-      unkept = undefined;
+      const news = await reports.refresh(now());
+      unread = undefined;
+      return news;
     } catch (thrown) {
       const error = asGuestStoreError(thrown, 'StoreUnavailable');
-      if (error.message !== unkept) log.error({ code: error.code, err: error }, 'status not kept');
-      unkept = signal.aborted ? undefined : error.message;
+      if (error.message !== unread) log.error({ code: error.code, err: error }, 'hosts not read');
+      unread = error.message;
+      return undefined;
     }
   }
 
-  async function refreshHosts(signal: AbortSignal): Promise<void> {
-    const changed = await reports.refresh(options.now());
-    if (changed) {
-      for (const key of world.repositories.keys()) touch('GuestStoreRepository', key);
-      for (const [key, { spec }] of world.vms) {
-        if (spec.host !== undefined && publisher.outcomes.vms.has(key)) touch('GuestVM', key);
-      }
-      for (const key of world.policies.keys()) touch('VMAccessPolicy', key);
-      for (const key of world.clusterPolicies.keys()) touch('ClusterVMAccessPolicy', key);
-      touchUnservedItems();
+  /** Resolves when the hosts were looked at since that moment: what is said of them is not older than what it is said for. */
+  async function lookedSince(moment: number, signal: AbortSignal): Promise<void> {
+    while (lookedAt < moment && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        lookers.push(resolve);
+        woken.resolve();
+      });
     }
-    if (changed || vmsTouched) await writeHosts(signal);
-    vmsTouched = false;
+  }
+
+  function tellOf({ came, went }: HostNews): void {
+    for (const host of went) away.set(host, performance.now());
+    const concerned = new Set(came);
+    for (const host of came) away.delete(host);
+    for (const [host, since] of away) {
+      if (performance.now() - since < absence) continue;
+      away.delete(host);
+      concerned.add(host);
+    }
+    if (concerned.size > 0) {
+      for (const [key, { spec }] of world.vms) {
+        if (concerned.has(spec.host ?? '') && publisher.outcomes.vms.has(key)) touch('GuestVM', key);
+      }
+    }
+    if (came.size === 0 && went.size === 0) return;
+    for (const key of world.repositories.keys()) touch('GuestStoreRepository', key);
+    for (const key of world.policies.keys()) touch('VMAccessPolicy', key);
+    for (const key of world.clusterPolicies.keys()) touch('ClusterVMAccessPolicy', key);
+    if (came.size > 0) touchUnservedItems();
   }
 
   /** Items are many: only those that no host served are looked at again, whichever hosts come and go. */
@@ -116,61 +186,38 @@ export function createReporter(options: ReporterOptions): Reporter {
     }
   }
 
-  async function writeHosts(signal: AbortSignal): Promise<void> {
-    earlier ??= new Map(sink.hostStatuses());
-    const vms = new Map<string, number>();
-    for (const { spec } of world.vms.values()) {
-      if (spec.host !== undefined) vms.set(spec.host, (vms.get(spec.host) ?? 0) + 1);
-    }
-    for (const host of new Set([...reports.hosts(), ...vms.keys()])) {
-      const fresh = publisher.datastores.some((name) => reports.views(name).get(host)?.fresh === true);
-      const said = reports.acknowledgements(host);
-      const before = hosts.get(host) ?? earlier.get(host);
-      const status = hostStatus(host, fresh, said, vms.get(host) ?? 0, before?.conditions ?? [], options.now());
-      if (sameRecord(status, before)) {
-        hosts.set(host, status);
+  async function write(patient: boolean, signal: AbortSignal): Promise<void> {
+    const breathe = createBreath();
+    while (!signal.aborted) {
+      const one = due.take(patient);
+      if (one === undefined) {
+        await due.filled();
         continue;
       }
-      await attempt(`GuestStoreHost ${host}`, () => sink.writeHost(host, status, signal), signal);
-      hosts.set(host, status);
-    }
-    for (const host of [...hosts.keys()]) {
-      if (reports.hosts().has(host) || vms.has(host)) continue;
-      await attempt(`GuestStoreHost ${host}`, () => sink.removeHost(host, signal), signal);
-      hosts.delete(host);
+      await lookedSince(one.at, signal);
+      await writeOne(one, signal);
+      if (due.size === 0) woken.resolve();
+      await breathe();
     }
   }
 
-  async function writeDue(signal: AbortSignal): Promise<void> {
-    const now = performance.now();
-    const ready = [...due].filter(([, { notBefore }]) => notBefore <= now).values();
-    const write = async () => {
-      for (const [name, one] of ready) {
-        if (signal.aborted) return;
-        await writeOne(name, one, signal);
-      }
-    };
-    await Promise.all(Array.from({ length: pens }, write));
-  }
-
-  async function writeOne(name: string, one: Due, signal: AbortSignal): Promise<void> {
-    const { kind, key } = one;
+  async function writeOne(one: Due, signal: AbortSignal): Promise<void> {
+    const { name, kind, key } = one;
     const object = objectOf(world, kind, key);
     if (object === undefined || object.metadata.deletionTimestamp !== undefined) {
       if (object !== undefined && goneFromStore(kind, key)) {
         if (!(await attempt(name, () => sink.release(kind, key, signal), signal))) return later(one);
       }
-      forget(name, one);
-      return;
+      return forget(one);
     }
     const previous = written.get(name) ?? statusOf(object);
     const report = statuses.statusOf(kind, key, previous);
-    if (report === undefined) {
-      forget(name, one);
-      return;
+    if (report === undefined) return forget(one);
+    if (report.waiting) {
+      const edited = previous?.observedGeneration !== report.status.observedGeneration;
+      const told = one.at + (edited ? patience : patienceOfOthers);
+      if (performance.now() < told) return due.setAside(one, told);
     }
-    one.since ??= performance.now();
-    if (report.waiting && performance.now() - one.since < patience) return;
     if (!(await attempt(name, () => sink.hold(kind, key, signal), signal))) return later(one);
     if (!sameRecord(report.status, previous)) {
       const done = await attempt(name, () => sink.writeStatus(kind, key, report.status, signal), signal);
@@ -178,18 +225,30 @@ export function createReporter(options: ReporterOptions): Reporter {
       tellEvent(kind, key, report.status, previous);
     }
     written.set(name, report.status);
-    // Touched again meanwhile: then another entry stands there.
-    if (!report.waiting && due.get(name) === one) due.delete(name);
+    if (report.waiting) due.setAside(one, Number.POSITIVE_INFINITY);
+    else due.settle(one);
   }
 
   function later(one: Due): void {
-    one.notBefore = performance.now() + retryAfter;
+    due.setAside(one, performance.now() + retryAfter);
   }
 
-  function forget(name: string, one: Due): void {
-    if (due.get(name) === one) due.delete(name);
-    written.delete(name);
+  function forget(one: Due): void {
+    written.delete(one.name);
     statuses.forget(one.kind, one.key);
+    due.settle(one);
+  }
+
+  /** What cannot be kept is shown all the same: it ends no work and nobody's waiting. */
+  async function flush(signal: AbortSignal): Promise<void> {
+    try {
+      await sink.flush();
+      unkept = undefined;
+    } catch (thrown) {
+      const error = asGuestStoreError(thrown, 'StoreUnavailable');
+      if (error.message !== unkept) log.error({ code: error.code, err: error }, 'status not kept');
+      unkept = signal.aborted ? undefined : error.message;
+    }
   }
 
   function goneFromStore(kind: DeclaredKind, key: ObjectKey): boolean {

@@ -48,13 +48,23 @@ export async function openShelf<Value>(
     },
     save: async () => {
       if (due.size === 0) return;
+      // Taken at one moment: what is set while documents are written is due again, and waits for the next time.
       const byDocument = Map.groupBy(records, ([key]) => documentOf(name, key));
-      for (const document of [...due]) {
+      const taken = [...due];
+      due.clear();
+      for (const [index, document] of taken.entries()) {
         const stored = byDocument.get(document);
-        if (stored === undefined) await documents.removeDocument(document);
-        else
-          await documents.writeDocument(document, new TextEncoder().encode(JSON.stringify(Object.fromEntries(stored))));
-        due.delete(document);
+        try {
+          if (stored === undefined) await documents.removeDocument(document);
+          else
+            await documents.writeDocument(
+              document,
+              new TextEncoder().encode(JSON.stringify(Object.fromEntries(stored))),
+            );
+        } catch (thrown) {
+          for (const left of taken.slice(index)) due.add(left);
+          throw thrown;
+        }
       }
     },
   };
