@@ -63,6 +63,12 @@ const retireHosts: Flag = {
   default: '24h',
   help: 'silence after which a host that no GuestVM names is forgotten, and its GuestStoreHost removed',
 };
+const stuckAfter: Flag = {
+  name: 'stuck-after',
+  value: 'DURATION',
+  default: '5m',
+  help: '/healthz fails when work waits and none of it was done for so long',
+};
 const kubeconfig: Flag = {
   name: 'kubeconfig',
   value: 'FILE',
@@ -109,6 +115,7 @@ export const commands: Readonly<Record<string, Command>> = {
       socketRoot,
       logDir,
       metrics,
+      stuckAfter,
       logLevel,
       { name: 'once', help: 'apply, print status and end; exit 0 only if everything is Ready' },
     ],
@@ -124,6 +131,7 @@ export const commands: Readonly<Record<string, Command>> = {
           logDir: values.optional('log-dir'),
           logLevel: values.text('log-level'),
           metrics: values.optional('metrics'),
+          stuckAfter: readStuckAfter(values),
           once: values.on('once'),
           version,
           environment,
@@ -134,7 +142,7 @@ export const commands: Readonly<Record<string, Command>> = {
   operator: {
     summary: 'publishes the resources of a Kubernetes cluster into the datastore, and says in status what is true',
     positionals: [],
-    flags: [datastore, kubeconfig, importDir, retireHosts, later.signingKey, metrics, logLevel],
+    flags: [datastore, kubeconfig, importDir, retireHosts, later.signingKey, metrics, stuckAfter, logLevel],
     run: async (values, { environment, io, log, version }) => {
       refuseLater(values, [later.signingKey]);
       const { runOperator } = await import('./operator.ts');
@@ -144,6 +152,7 @@ export const commands: Readonly<Record<string, Command>> = {
         importFolders: readImportFolders(values.list('import-dir')),
         retireHostsAfter: values.duration('retire-hosts'),
         metrics: values.optional('metrics'),
+        stuckAfter: readStuckAfter(values),
         version,
         environment,
       };
@@ -164,6 +173,7 @@ export const commands: Readonly<Record<string, Command>> = {
       later.trust,
       logDir,
       metrics,
+      stuckAfter,
       logLevel,
     ],
     run: async (values, { io, log, version }) => {
@@ -177,6 +187,7 @@ export const commands: Readonly<Record<string, Command>> = {
         socketRoots: readRoots(values.list('socket-root')),
         logDir: values.optional('log-dir'),
         metrics: values.optional('metrics'),
+        limits: { stuckAfter: readStuckAfter(values) },
         version,
       };
       await runDaemon(options, await log(values.text('log-level')), io.signal);
@@ -291,6 +302,13 @@ function checkTransport(name: string): void {
     );
   }
   throw new GuestStoreError('InvalidArgument', `--transport ${name}: auto, fast or node`);
+}
+
+/** Milliseconds. */
+function readStuckAfter(values: Values): number {
+  const milliseconds = values.duration('stuck-after');
+  if (milliseconds >= 1_000) return milliseconds;
+  throw new GuestStoreError('InvalidArgument', `--stuck-after ${values.text('stuck-after')}: a second or more, as 5m`);
 }
 
 /** `DIR` alone is for every namespace. */

@@ -1,4 +1,6 @@
-import { createDaemon, type DaemonLimits } from '../daemon/daemon.ts';
+import { createDaemon, type DaemonLimits, daemonLimits } from '../daemon/daemon.ts';
+import { createStoreWatch } from '../daemon/store-watch.ts';
+import type { Check } from '../lib/health.ts';
 import { stopped } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import { createMetrics } from '../lib/metrics.ts';
@@ -26,8 +28,11 @@ export async function runDaemon(options: DaemonOptions, log: Log, signal: AbortS
   const metrics = createMetrics();
   await using readers = new AsyncDisposableStack();
   const stores = new Map<string, StoreReader>();
+  const looks: Check[] = [];
   for (const [name, folder] of options.datastores) {
-    const reader = await createStoreReader({ folder });
+    const watcher = createStoreWatch(metrics, name, options.limits?.stuckAfter ?? daemonLimits.stuckAfter);
+    looks.push(watcher.check);
+    const reader = await createStoreReader({ folder, watcher });
     const gone = await sweepInstances(folder, options.host, new Date());
     if (gone.length > 0)
       log.info({ datastore: name, instances: gone }, 'acknowledgements of daemons that are gone were removed');
@@ -35,7 +40,13 @@ export async function runDaemon(options: DaemonOptions, log: Log, signal: AbortS
     stores.set(name, reader);
   }
   await using daemon = await createDaemon({ ...options, stores, log, metrics });
-  await using served = await serveMetrics(options.metrics, metrics, () => daemon.ready);
+  await using served = await serveMetrics({
+    address: options.metrics,
+    metrics,
+    prefix: 'gstored',
+    version: options.version ?? '0.0.0',
+    probes: { alive: [...looks, ...daemon.alive], ready: daemon.ready },
+  });
   log.info({ host: options.host, sockets: daemon.sockets, metrics: served.address }, 'daemon ready');
   await stopped(signal);
   log.info({ host: options.host }, 'daemon stops');

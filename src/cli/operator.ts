@@ -8,6 +8,7 @@ import { namespaces } from '../kube/resource.ts';
 import type { Log } from '../lib/log.ts';
 import { createMetrics } from '../lib/metrics.ts';
 import { serveMetrics } from '../lib/metrics-server.ts';
+import { createInstruments } from '../operator/instruments.ts';
 import { createOperator } from '../operator/operator.ts';
 import { openWriters } from '../operator/publish/open-writers.ts';
 import { createClusterSink } from '../operator/world/cluster-sink.ts';
@@ -25,6 +26,8 @@ export interface OperatorCommandOptions {
   /** Milliseconds; a day by default. */
   readonly retireHostsAfter?: number | undefined;
   readonly metrics: string | undefined;
+  /** Milliseconds; five minutes by default. */
+  readonly stuckAfter?: number | undefined;
   readonly version: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
@@ -51,8 +54,31 @@ export async function runOperator(options: OperatorCommandOptions, log: Log, sig
   const identity = environment.POD_NAME ?? `${hostname()}-${randomUUID().slice(0, 8)}`;
   const now = () => new Date();
 
-  const world = createClusterWorld({ client, log, metrics, serviceAccount: `${namespace}:${serviceAccountName}` });
-  stack.use(await serveMetrics(options.metrics, metrics, () => world.hasSynced));
+  const world = createClusterWorld({
+    client,
+    log: log.child({ logger: 'kube' }),
+    metrics,
+    serviceAccount: `${namespace}:${serviceAccountName}`,
+  });
+  const instruments = stack.use(
+    createInstruments({
+      metrics,
+      log,
+      datastores: options.datastores,
+      objects: world.objects,
+      stuckAfter: options.stuckAfter,
+    }),
+  );
+  const { address } = stack.use(
+    await serveMetrics({
+      address: options.metrics,
+      metrics,
+      prefix: 'gueststore',
+      version: options.version,
+      probes: { alive: instruments.checks, ready: world.checks },
+    }),
+  );
+  if (address !== undefined) log.info({ metrics: address }, 'metrics served');
   const recorder = stack.use(
     createEventRecorder({ client, controller: 'gueststore.dev/operator', instance: identity, log, metrics }),
   );
@@ -63,13 +89,26 @@ export async function runOperator(options: OperatorCommandOptions, log: Log, sig
     const installation = await installationOf(leading);
     // Whoever did not hand over in order may still be running: its next commit must find its place taken.
     const claim = acquired === 'released' ? 'lazy' : 'empty';
-    const open = (folder: string) => createStoreWriter({ folder, installation, claim, now });
+    const open = (folder: string, name: string) =>
+      instruments.opened(name, () => createStoreWriter({ folder, installation, claim, now }));
     await using opened = new AsyncDisposableStack();
+    opened.defer(() => instruments.rest());
     const writers = await openWriters(options.datastores, open, world, sink, now, log, leading);
     if (writers === undefined) return;
     for (const writer of writers.values()) opened.defer(() => writer.close());
     const { importFolders, retireHostsAfter } = options;
-    const parts = { world, sink, writers, importFolders, retireHostsAfter, fetchHttp, openImport, now, log };
+    const parts = {
+      world,
+      sink,
+      writers,
+      importFolders,
+      retireHostsAfter,
+      fetchHttp,
+      openImport,
+      now,
+      log,
+      instruments,
+    };
     await createOperator(parts, leading).run(leading);
   }
 
@@ -88,7 +127,10 @@ export async function runOperator(options: OperatorCommandOptions, log: Log, sig
       log.error({ identity }, 'work goes on after the leadership was lost: exiting');
       process.exit(1);
     };
-    await runLeaderElection({ client, namespace, name: leaseName, identity, lead, onStuck, log, metrics }, all);
+    await runLeaderElection(
+      { client, namespace, name: leaseName, identity, lead, onStuck, log: log.child({ logger: 'leader' }), metrics },
+      all,
+    );
   } finally {
     stop.abort();
     await following;

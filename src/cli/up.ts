@@ -3,11 +3,14 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { destination } from 'pino';
 import { createDaemon } from '../daemon/daemon.ts';
+import { createStoreWatch } from '../daemon/store-watch.ts';
 import { GuestStoreError } from '../lib/errors.ts';
+import type { Check } from '../lib/health.ts';
 import { stopped } from '../lib/lifecycle.ts';
 import { createLog, type Log } from '../lib/log.ts';
 import { createMetrics } from '../lib/metrics.ts';
 import { serveMetrics } from '../lib/metrics-server.ts';
+import { createInstruments } from '../operator/instruments.ts';
 import { createOperator } from '../operator/operator.ts';
 import type { StatusSink } from '../operator/types.ts';
 import { watchFolders } from '../operator/world/folder-watch.ts';
@@ -36,6 +39,8 @@ export interface UpOptions {
   readonly logDir: string | undefined;
   readonly logLevel: string;
   readonly metrics: string | undefined;
+  /** Milliseconds. */
+  readonly stuckAfter: number;
   readonly once: boolean;
   readonly version: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -59,14 +64,23 @@ export async function runUp(
   const log = await openLog(options, stack);
   const host = options.host ?? hostname().toLowerCase();
 
+  const metrics = createMetrics();
+  const { datastores, stuckAfter } = options;
+  let world: FolderWorld | undefined;
+  const objects = () => (world === undefined ? [] : shownOf(world));
+  const instruments = stack.use(createInstruments({ metrics, log, datastores, objects, stuckAfter }));
   const writers = new Map<string, StoreWriter>();
   const readers = new Map<string, StoreReader>();
-  for (const [name, folder] of options.datastores) {
-    const writer = await createStoreWriter({ folder, installation, claim: 'lazy', now, create: true });
+  const looks: Check[] = [];
+  for (const [name, folder] of datastores) {
+    const open = () => createStoreWriter({ folder, installation, claim: 'lazy', now, create: true });
+    const writer = await instruments.opened(name, open);
     stack.defer(() => writer.close());
     writers.set(name, writer);
     await sweepInstances(folder, host, now());
-    const reader = await createStoreReader({ folder });
+    const watcher = createStoreWatch(metrics, name, stuckAfter);
+    looks.push(watcher.check);
+    const reader = await createStoreReader({ folder, watcher });
     stack.defer(() => reader.close());
     readers.set(name, reader);
   }
@@ -75,18 +89,28 @@ export async function runUp(
 
   const stop = new AbortController();
   const signal = AbortSignal.any([io.signal, stop.signal]);
-  const metrics = createMetrics();
   const { manifests: _, ...shared } = options;
-  const daemon = stack.use(await createDaemon({ ...shared, stores: readers, host, log, metrics }));
-  stack.use(await serveMetrics(options.metrics, metrics, () => daemon.ready));
+  const daemon = stack.use(
+    await createDaemon({
+      ...shared,
+      stores: readers,
+      host,
+      log: log.child({ logger: 'daemon' }),
+      metrics,
+      limits: { stuckAfter },
+    }),
+  );
+  const probes = { alive: [...instruments.checks, ...looks, ...daemon.alive], ready: daemon.ready };
+  const { version } = options;
+  stack.use(await serveMetrics({ address: options.metrics, metrics, prefix: 'gueststore', version, probes }));
 
-  const world = await openFolderWorld(resolve(options.manifests), home, log);
+  world = await openFolderWorld(resolve(options.manifests), home, log);
   const folders = await world.scan();
   const { proxies, extraCa } = await readHttpEnvironment(options.environment);
   const fetchHttp = stack.use(createFetchHttp({ proxies, extraCa, allowLoopback: true }));
   const { importFolders } = options;
   const operator = createOperator(
-    { world, sink: sinkOf(world), writers, importFolders, fetchHttp, openImport, now, log },
+    { world, sink: sinkOf(world), writers, importFolders, fetchHttp, openImport, now, log, instruments },
     signal,
   );
   const running = operator.run(signal);
@@ -114,9 +138,13 @@ function now(): Date {
   return new Date();
 }
 
-function tableOf(world: FolderWorld): string {
+function shownOf(world: FolderWorld) {
   const hosts = [...world.hosts].map(([name, status]) => ({ kind: 'GuestStoreHost', metadata: { name }, status }));
-  const rows = [...statusRows([...world.objects(), ...hosts]), ...troubleRows(world.trouble.values())];
+  return [...world.objects(), ...hosts];
+}
+
+function tableOf(world: FolderWorld): string {
+  const rows = [...statusRows(shownOf(world)), ...troubleRows(world.trouble.values())];
   return formatTable(statusHeader, rows);
 }
 

@@ -3,8 +3,10 @@ import { chmod, mkdir, realpath, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { heartbeatInterval } from '../core/hosts.ts';
+import type { Check } from '../lib/health.ts';
 import type { Log } from '../lib/log.ts';
 import { createMetrics, type Metrics } from '../lib/metrics.ts';
+import { createProgress, progressCheck } from '../lib/progress.ts';
 import { createDecider } from '../rules/decision-cache.ts';
 import { readableFormats } from '../store/format.ts';
 import { processMark } from '../store/process-mark.ts';
@@ -24,6 +26,8 @@ export interface DaemonLimits extends TransportLimits {
   readonly cacheSize: number;
   /** Milliseconds between two acknowledgements of one revision. */
   readonly heartbeat: number;
+  /** Milliseconds without progress after which the daemon is stuck. */
+  readonly stuckAfter: number;
   readonly logs: LogFileLimits;
 }
 
@@ -31,6 +35,7 @@ export const daemonLimits: DaemonLimits = {
   ...transportLimits,
   cacheSize: 64 * 1024 * 1024,
   heartbeat: heartbeatInterval,
+  stuckAfter: 300_000,
   logs: logFileLimits,
 };
 
@@ -59,8 +64,10 @@ export interface Daemon extends AsyncDisposable {
   readonly metrics: Metrics;
   /** Names this process in acknowledgements. */
   readonly instance: string;
-  /** Every datastore has a revision and its sockets are open (or refused, with the reason acknowledged). */
-  readonly ready: boolean;
+  /** Readiness: each datastore has a revision, and its sockets are open (or refused, with the reason acknowledged). */
+  readonly ready: readonly Check[];
+  /** Liveness: sockets are settled and acknowledgements written. */
+  readonly alive: readonly Check[];
   /** Sockets that are listened at. */
   readonly sockets: number;
   /** Looks for new revisions; resolves when those are listened for, served and acknowledged. */
@@ -119,12 +126,22 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
   let refusals: Refusals = new Map();
   /** Datastores that could not take the last acknowledgement. */
   const unheard = new Set<string>();
+  const progress = createProgress();
   let stopping = false;
   let running: Promise<void> = Promise.resolve();
   let queued: Promise<void> | undefined;
 
   async function serveNewest(): Promise<void> {
     if (stopping) return;
+    progress.busy();
+    try {
+      await serve();
+    } finally {
+      progress.rest();
+    }
+  }
+
+  async function serve(): Promise<void> {
     const newest = new Map<string, { readonly reader: StoreReader; readonly snapshot: Snapshot }>();
     for (const [name, reader] of stores) {
       if (reader.current !== undefined) newest.set(name, { reader, snapshot: reader.current });
@@ -159,10 +176,14 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
       try {
         await reader.acknowledge(acknowledgement);
         unheard.delete(name);
+        counted.acknowledged(name, now());
+        progress.step();
       } catch (error) {
         // Told once: it is tried again with each heartbeat.
         if (!unheard.has(name)) log.warn({ datastore: name, err: error }, 'acknowledgement cannot be written');
         unheard.add(name);
+        counted.notAcknowledged(name);
+        progress.step();
       }
     }
   }
@@ -192,6 +213,7 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
     held: () => contents.held,
     troubles: () => contents.trouble.size,
     dropped: () => requestLog.dropped,
+    refusals: () => refusals,
   });
   await settle();
   const heart = setInterval(() => void beat(), limits.heartbeat);
@@ -215,9 +237,14 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
   return {
     metrics,
     instance: identity.instance,
-    get ready() {
-      return !stopping && served.size === stores.size;
-    },
+    ready: [
+      { name: 'running', trouble: () => (stopping ? 'the daemon stops' : undefined) },
+      ...stores.entries().map(([name, reader]) => ({
+        name: `datastore/${name}`,
+        trouble: () => (served.has(name) ? undefined : whyUnserved(reader)),
+      })),
+    ],
+    alive: [progressCheck('heartbeat', progress, limits.stuckAfter, 'an acknowledgement')],
     get sockets() {
       return doors.open;
     },
@@ -229,6 +256,11 @@ export async function createDaemon(config: DaemonConfig): Promise<Daemon> {
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+function whyUnserved({ current, trouble }: StoreReader): string {
+  if (current !== undefined) return `the sockets of revision ${current.seq} are not open yet`;
+  return trouble?.message ?? 'it holds no revision yet; the operator publishes the first';
 }
 
 /** The run folder is made, and named without links, so that no link on the way can lead elsewhere later. */
@@ -296,19 +328,39 @@ function registerGauges(
     readonly held: () => number;
     readonly troubles: () => number;
     readonly dropped: () => number;
+    readonly refusals: () => Refusals;
   },
 ): void {
   metrics.gaugeOf('gstored_sockets', 'Sockets that are listened at.', read.sockets);
   metrics.gaugeOf('gstored_connections', 'Connections of guests that are open.', read.connections);
   metrics.gaugeOf('gstored_cache_bytes', 'Content kept in memory.', read.held);
   metrics.gaugeOf('gstored_broken_contents', 'Contents that cannot be served as they lie.', read.troubles);
-  metrics.gaugeOf('gstored_log_lines_dropped', 'Request log lines lost to a full or failing disk.', read.dropped);
-  for (const [store, reader] of read.stores) {
-    metrics.gaugeOf(
-      'gstored_revision',
-      'Newest revision that was loaded, by datastore.',
-      () => reader.current?.seq ?? 0,
-      { datastore: store },
+  metrics.counterOf(
+    'gstored_log_lines_dropped_total',
+    'Request log lines lost to a full or failing disk.',
+    read.dropped,
+  );
+  metrics.gaugesOf('gstored_refused_vms', 'VMs of this host that are not met as asked, by datastore and reason.', () =>
+    read
+      .refusals()
+      .entries()
+      .flatMap(([datastore, vms]) =>
+        Map.groupBy(Object.values(vms), ({ reason }) => reason)
+          .entries()
+          .map(([reason, all]) => [{ datastore, reason }, all.length] as const),
+      ),
+  );
+  for (const [datastore, reader] of read.stores) {
+    const gauge = (name: string, help: string, value: () => number | undefined) =>
+      metrics.gaugeOf(name, help, value, { datastore });
+    gauge('gstored_revision', 'Newest revision that was loaded, by datastore.', () => reader.current?.seq ?? 0);
+    gauge(
+      'gstored_revision_timestamp_seconds',
+      'When the revision that is served was published, in seconds since 1970.',
+      () => (reader.current === undefined ? undefined : Date.parse(reader.current.commit.at) / 1000),
+    );
+    gauge('gstored_store_trouble', 'Whether the newest revision of the datastore cannot be read.', () =>
+      reader.trouble === undefined ? 0 : 1,
     );
   }
 }

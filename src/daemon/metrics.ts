@@ -7,6 +7,9 @@ const durations = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.
 export interface DaemonMetrics {
   record(record: RequestRecord): void;
   lost(why: string): void;
+  /** `at`: milliseconds since 1970. */
+  acknowledged(datastore: string, at: number): void;
+  notAcknowledged(datastore: string): void;
 }
 
 /**
@@ -25,6 +28,16 @@ export function createDaemonMetrics(metrics: Metrics): DaemonMetrics {
     'gstored_request_duration_seconds',
     'Time from the whole request to the end of its answer.',
     durations,
+  );
+
+  const unavailable = metrics.counter('gstored_unavailable_total', 'Requests answered 503, by reason.');
+  const heartbeats = metrics.gauge(
+    'gstored_heartbeat_timestamp_seconds',
+    'When the datastore last took our acknowledgement, in seconds since 1970.',
+  );
+  const unheard = metrics.counter(
+    'gstored_heartbeat_failures_total',
+    'Acknowledgements that could not be written to the datastore.',
   );
 
   function counterOf(status: number, result: RequestRecord['result']): { count: number } {
@@ -47,7 +60,11 @@ export function createDaemonMetrics(metrics: Metrics): DaemonMetrics {
       counter.count += 1;
       bytes += record.bytes;
       duration.observe(record.duration / 1000);
+      // Reasons are words of this program, however a guest comes to one.
+      if (record.status === 503) unavailable.add({ reason: record.reason ?? '' });
     },
     lost: (why) => lost.add({ why }),
+    acknowledged: (datastore, at) => heartbeats.set(at / 1000, { datastore }),
+    notAcknowledged: (datastore) => unheard.add({ datastore }),
   };
 }

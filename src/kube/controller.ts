@@ -3,6 +3,7 @@ import { asGuestStoreError, GuestStoreError } from '../lib/errors.ts';
 import { stopped } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
+import { createControllerMetrics } from './controller-metrics.ts';
 import type { Key } from './objects.ts';
 import { systemTimers, type Timers } from './timers.ts';
 import { createWorkQueue, type Priority, type RetryPace, type TakenKey } from './work-queue.ts';
@@ -20,7 +21,7 @@ export type Result =
 export interface ReconcileContext {
   /** Aborts at the time limit, and when the controller stops. */
   readonly signal: AbortSignal;
-  /** Names the controller, the key and this run (`reconcileID`). */
+  /** As every log of this process while the run lasts, it names the controller, the key and this run (`reconcileID`). */
   readonly log: Log;
   /** Failed runs of this key since it last went well. */
   readonly retries: number;
@@ -61,18 +62,26 @@ export interface Controller {
 
 export const done: Result = { result: 'done' };
 
+/** How controller-runtime calls them. */
+const words = { done: 'success', after: 'requeue_after', retry: 'error', terminal: 'terminal' } as const;
+
 export function createController(options: ControllerOptions): Controller {
   const { name, reconcile, concurrency = 4, timeout = 120_000, timers = systemTimers, random = Math.random } = options;
   const queue = createWorkQueue({ timers, random, ...(options.pace === undefined ? {} : { pace: options.pace }) });
   const metrics =
-    options.metrics === undefined ? undefined : controllerMetrics(options.metrics, name, () => queue.depth);
+    options.metrics === undefined ? undefined : createControllerMetrics(options.metrics, name, () => queue.depth);
   /** Keys whose last run failed for want of an answer. */
   const unanswered = new Set<Key>();
 
-  async function attempt(taken: TakenKey, stop: AbortSignal): Promise<Result> {
+  function attempt(taken: TakenKey, stop: AbortSignal): Promise<Result> {
+    const run = { controller: name, key: taken.key, reconcileID: randomUUID() };
+    return options.log.scope(run, () => attemptInScope(taken, stop));
+  }
+
+  async function attemptInScope(taken: TakenKey, stop: AbortSignal): Promise<Result> {
     const late = new AbortController();
     const signal = AbortSignal.any([stop, late.signal]);
-    const log = options.log.child({ controller: name, key: taken.key, reconcileID: randomUUID() });
+    const { log } = options;
     const timeUp = timers.after(timeout, () =>
       late.abort(new GuestStoreError('Aborted', `took longer than ${timeout} ms`)),
     );
@@ -99,7 +108,7 @@ export function createController(options: ControllerOptions): Controller {
       const start = timers.now();
       metrics?.started(taken.waited);
       const result = await attempt(taken, stop);
-      metrics?.ended(result, timers.now() - start);
+      metrics?.ended(words[result.result], timers.now() - start);
       settle(taken.key, result, stop);
       queue.done(taken.key);
     }
@@ -146,46 +155,6 @@ export function createController(options: ControllerOptions): Controller {
       const workers = Array.from({ length: concurrency }, () => work(signal));
       const { backAgain } = options;
       await Promise.all(backAgain === undefined ? workers : [...workers, hurryAfterOutages(backAgain, signal)]);
-    },
-  };
-}
-
-interface ControllerMetrics {
-  added(): void;
-  started(waited: number): void;
-  ended(result: Result, took: number): void;
-  retried(): void;
-}
-
-/** Under the names on which people alert already: controller-runtime's and client-go's. */
-function controllerMetrics(metrics: Metrics, controller: string, depth: () => number): ControllerMetrics {
-  const name = { name: controller };
-  const labels = { controller };
-  const adds = metrics.counter('workqueue_adds_total', 'Keys added to the work queue.');
-  const retries = metrics.counter('workqueue_retries_total', 'Keys that come again after a failure.');
-  const waits = metrics.histogram('workqueue_queue_duration_seconds', 'How long a key waits before it is worked on.');
-  const total = metrics.counter('controller_runtime_reconcile_total', 'Runs of the reconciler by result.');
-  const errors = metrics.counter('controller_runtime_reconcile_errors_total', 'Runs of the reconciler that failed.');
-  const terminal = metrics.counter(
-    'controller_runtime_terminal_reconcile_errors_total',
-    'Failures that only a change ends.',
-  );
-  const times = metrics.histogram(
-    'controller_runtime_reconcile_time_seconds',
-    'How long a run of the reconciler takes.',
-  );
-  metrics.gaugeOf('workqueue_depth', 'Keys that wait in the work queue.', depth, name);
-  return {
-    added: () => adds.add(name),
-    started: (waited) => waits.observe(waited / 1000, name),
-    retried: () => retries.add(name),
-    ended(result, took) {
-      const failed = result.result === 'retry' || result.result === 'terminal';
-      const word = failed ? 'error' : result.result === 'after' ? 'requeue_after' : 'success';
-      total.add({ ...labels, result: word });
-      if (failed) errors.add(labels);
-      if (result.result === 'terminal') terminal.add(labels);
-      times.observe(took / 1000, labels);
     },
   };
 }

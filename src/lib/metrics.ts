@@ -19,8 +19,10 @@ export interface Metrics {
   /** As `gaugeOf`, for a count that only grows. */
   counterOf(name: string, help: string, read: () => number, labels?: Labels): void;
   gauge(name: string, help: string): Gauge;
-  /** `read` is asked at each scrape; for values that somebody else keeps. */
-  gaugeOf(name: string, help: string, read: () => number, labels?: Labels): void;
+  /** `read` is asked at each scrape; for values that somebody else keeps. Undefined: there is none now. */
+  gaugeOf(name: string, help: string, read: () => number | undefined, labels?: Labels): void;
+  /** All series of a gauge, as they are at each scrape: for labels that come and go. The last `read` given counts. */
+  gaugesOf(name: string, help: string, read: () => Iterable<readonly [Labels, number]>): void;
   /** `buckets` are upper bounds, rising; seconds where the name says so. */
   histogram(name: string, help: string, buckets?: readonly number[]): Histogram;
   /** Everything in Prometheus' text format, version 0.0.4. */
@@ -54,6 +56,7 @@ export function createMetrics(): Metrics {
       family(name, 'counter', () => createCounter(help)).follow(read, labels),
     gauge: (name, help) => family(name, 'gauge', () => createGauge(help)),
     gaugeOf: (name, help, read, labels = {}) => family(name, 'gauge', () => createGauge(help)).follow(read, labels),
+    gaugesOf: (name, help, read) => family(name, 'gauge', () => createGauge(help)).followAll(read),
     histogram: (name, help, buckets = defaultBuckets) =>
       family(name, 'histogram', () => createHistogram(help, buckets)),
     render() {
@@ -85,15 +88,28 @@ function createCounter(help: string): Family & Counter & { follow(read: () => nu
   };
 }
 
-function createGauge(help: string): Family & Gauge & { follow(read: () => number, labels: Labels): void } {
-  const values = new Map<string, () => number>();
+interface FollowingGauge extends Family, Gauge {
+  follow(read: () => number | undefined, labels: Labels): void;
+  followAll(read: () => Iterable<readonly [Labels, number]>): void;
+}
+
+function createGauge(help: string): FollowingGauge {
+  const values = new Map<string, () => number | undefined>();
+  let all: () => Iterable<readonly [Labels, number]> = () => [];
   return {
     kind: 'gauge',
     help,
     set: (value, labels = {}) => void values.set(seriesOf(labels), () => value),
     follow: (read, labels) => void values.set(seriesOf(labels), read),
+    followAll: (read) => {
+      all = read;
+    },
     *lines(name) {
-      for (const [series, read] of values) yield `${name}${braced(series)} ${read()}`;
+      for (const [series, read] of values) {
+        const value = read();
+        if (value !== undefined) yield `${name}${braced(series)} ${value}`;
+      }
+      for (const [labels, value] of all()) yield `${name}${braced(seriesOf(labels))} ${value}`;
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Log } from '../lib/log.ts';
 import type { FetchHttp, OpenImport } from '../sources/types.ts';
 import type { StoreWriter } from '../store/types.ts';
+import type { Instruments } from './instruments.ts';
 import { createContents } from './publish/contents.ts';
 import { createFetcher } from './publish/fetcher.ts';
 import { createPublisher, type Publisher } from './publish/publisher.ts';
@@ -23,6 +24,7 @@ export interface OperatorOptions {
   readonly retireHostsAfter?: number | undefined;
   readonly now: () => Date;
   readonly log: Log;
+  readonly instruments: Instruments;
 }
 
 /** resource -> desired state -> plan -> apply -> status, until the signal aborts. */
@@ -39,25 +41,30 @@ const dayInMilliseconds = 86_400_000;
 const transfers = 8;
 
 export function createOperator(options: OperatorOptions, signal: AbortSignal): Operator {
-  const { world, sink, writers, log, now } = options;
+  const { world, writers, now, instruments } = options;
+  const sink = instruments.counted(options.sink);
+  const logOf = (logger: string) => options.log.child({ logger });
   const fetcher = createFetcher({
     fetchHttp: options.fetchHttp,
     concurrency: transfers,
-    log,
+    log: logOf('fetcher'),
     onSettled: (item) => publisher.touch('ContentItem', item),
+    onEnd: instruments.fetched,
     signal,
   });
   const contents = createContents({
     fetcher,
     openImport: options.openImport,
     importFolders: options.importFolders,
+    onBytes: instruments.publisher.progress.step,
   });
   const publisher = createPublisher({
     world,
     writers,
     contents,
     now,
-    log,
+    log: logOf('publisher'),
+    rounds: instruments.publisher,
     onOutcome: (kind, key) => reporter.touch(kind, key),
   });
   const reports = createHostReports(writers);
@@ -67,7 +74,18 @@ export function createOperator(options: OperatorOptions, signal: AbortSignal): O
     for (const writer of writers.values()) await writer.forgetHost(host);
   };
   const retireHostsAfter = options.retireHostsAfter ?? dayInMilliseconds;
-  const reporting = { world, publisher, statuses, reports, sink, forgetHost, retireHostsAfter, now, log };
+  const reporting = {
+    world,
+    publisher,
+    statuses,
+    reports,
+    sink,
+    forgetHost,
+    retireHostsAfter,
+    now,
+    log: logOf('reporter'),
+    instruments,
+  };
   const reporter = createReporter(reporting);
   return {
     publisher,
@@ -80,6 +98,11 @@ export function createOperator(options: OperatorOptions, signal: AbortSignal): O
       const forget = world.onChange((kind, key) => publisher.touch(kind, key));
       const tell = (item: string) => reporter.touch('ContentItem', item);
       const rechecks = runRechecks(world, outcomes, options.importFolders, touch, tell, both);
+      instruments.working({
+        publisher: () => publisher.waiting,
+        reporter: () => reporter.waiting,
+        fetches: () => fetcher.load,
+      });
       const running = [publisher.run(both), reporter.run(both), rechecks];
       try {
         await Promise.race(running);
@@ -87,6 +110,7 @@ export function createOperator(options: OperatorOptions, signal: AbortSignal): O
         ended.abort();
         forget();
         await Promise.allSettled(running);
+        instruments.rest();
       }
       await Promise.all(running);
     },

@@ -16,6 +16,13 @@ export interface StoreReaderOptions {
   readonly pollMilliseconds?: number;
   /** False: only poll, as on file systems that tell nobody of changes. */
   readonly watch?: boolean;
+  readonly watcher?: LookWatcher;
+}
+
+/** Told of each look at the store: one that hangs begins and does not end. */
+export interface LookWatcher {
+  began(): void;
+  ended(trouble: Error | undefined): void;
 }
 
 interface Revision {
@@ -38,6 +45,7 @@ export async function createStoreReader(options: StoreReaderOptions): Promise<St
   let again: Promise<void> | undefined;
 
   async function look(): Promise<void> {
+    options.watcher?.began();
     try {
       const next = await findNewer();
       trouble = undefined;
@@ -46,6 +54,8 @@ export async function createStoreReader(options: StoreReaderOptions): Promise<St
     } catch (thrown) {
       trouble = thrown instanceof Error ? thrown : new GuestStoreError('Internal', messageOf(thrown));
       return;
+    } finally {
+      options.watcher?.ended(trouble);
     }
     for (const listener of listeners) listener(revision.snapshot);
   }

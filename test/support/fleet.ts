@@ -94,6 +94,7 @@ export async function createFleet(options: FleetOptions = {}): Promise<Fleet> {
     logDir: join(folder, 'log'),
     logLevel: 'info',
     metrics: undefined,
+    stuckAfter: 300_000,
     once: false,
     version: '0.0.0',
     environment: {},

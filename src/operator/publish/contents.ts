@@ -56,6 +56,8 @@ export interface ContentsOptions {
   readonly openImport: OpenImport;
   /** Import folder by namespace; `''` is for all, where a namespace has none of its own. */
   readonly importFolders: ReadonlyMap<string, string>;
+  /** Called as bytes of a large file come in: a pass that reads one goes on. */
+  readonly onBytes?: () => void;
 }
 
 export function createContents(options: ContentsOptions): Contents {
@@ -146,11 +148,22 @@ export function createContents(options: ContentsOptions): Contents {
       await file.bytes[Symbol.asyncIterator]().return?.();
       return { digest: committed.digest, size: committed.size, sensitive: false, sourceRevision: file.sourceRevision };
     }
-    const blob = await writer.putBlob(file.bytes, { maxSize, expected: expectedOf(item) }, signal);
+    const blob = await writer.putBlob(
+      told(file.bytes, options.onBytes),
+      { maxSize, expected: expectedOf(item) },
+      signal,
+    );
     return { ...blob, sensitive: false, sourceRevision: file.sourceRevision };
   }
 
   return { resolve, forget: (item) => fetcher.forget(item) };
+}
+
+async function* told(bytes: AsyncIterable<Uint8Array>, onBytes = () => {}): AsyncIterable<Uint8Array> {
+  for await (const chunk of bytes) {
+    onBytes();
+    yield chunk;
+  }
 }
 
 /** Bytes that stand in the item or in an object beside it. Throws what the item's status then says. */

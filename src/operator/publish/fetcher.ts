@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Egress } from '../../core/bounds.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { ObjectKey } from '../../core/names.ts';
@@ -6,6 +7,7 @@ import { asGuestStoreError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { FetchHttp } from '../../sources/types.ts';
 import type { Blob, StoreWriter } from '../../store/types.ts';
+import type { FetchEnd } from '../instruments.ts';
 
 /** What an item wants from the network. Another fingerprint replaces the job: what is under way for the old one ends. */
 export interface FetchJob {
@@ -39,6 +41,8 @@ export interface Fetcher {
   ensure(item: ObjectKey, job: FetchJob): FetchState;
   state(item: ObjectKey): FetchState | undefined;
   forget(item: ObjectKey): void;
+  /** Transfers. */
+  readonly load: { readonly running: number; readonly waiting: number };
   /** Resolves when no transfer is under way or waiting for its turn. */
   settled(): Promise<void>;
 }
@@ -49,6 +53,8 @@ export interface FetcherOptions {
   readonly log: Log;
   /** Called whenever a state changed for good: fetched, failed, or a request answered. */
   readonly onSettled: (item: ObjectKey) => void;
+  /** Called at the end of each look at a source that was not given up. */
+  readonly onEnd?: (end: FetchEnd) => void;
   readonly signal: AbortSignal;
 }
 
@@ -87,7 +93,9 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   function enqueue(item: ObjectKey, task: Task): void {
     clearTimeout(task.timer);
     task.busy = true;
-    waiting.push(() => void attempt(item, task));
+    // A pass may have caused it, which is long over by then: its lines bear an id of their own.
+    const scope = () => ({ controller: 'fetcher', reconcileID: randomUUID() });
+    waiting.push(() => void options.log.scope(scope(), () => attempt(item, task)));
     next();
   }
 
@@ -106,6 +114,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       if (task.cancel.signal.aborted) return;
       const changed = await fetchOnce(item, task);
       task.failures = 0;
+      const received = task.state.progress?.bytes;
+      options.onEnd?.({ result: received === undefined ? 'unchanged' : 'fetched', bytes: received ?? 0 });
       const answers = answer(task, request);
       again(item, task, task.job.interval);
       if (changed || answers) options.onSettled(item);
@@ -113,6 +123,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       if (task.cancel.signal.aborted) return;
       const error = asGuestStoreError(thrown, 'SourceUnavailable');
       task.failures += 1;
+      options.onEnd?.({ result: 'failed', code: error.code, bytes: task.state.progress?.bytes ?? 0 });
       const failure = failureOf(error);
       const news = task.state.failure?.message !== failure.message;
       task.state.failure = failure;
@@ -185,6 +196,9 @@ export function createFetcher(options: FetcherOptions): Fetcher {
 
   return {
     state: (item) => tasks.get(item)?.state,
+    get load() {
+      return { running, waiting: waiting.length };
+    },
     forget,
     settled: () => (running === 0 ? Promise.resolve() : new Promise((resolve) => watchers.push(resolve))),
     ensure: (item, job) => {

@@ -15,7 +15,7 @@ const retryAfter = 5_000;
  */
 export async function openWriters(
   folders: ReadonlyMap<string, string>,
-  open: (folder: string) => Promise<StoreWriter>,
+  open: (folder: string, name: string) => Promise<StoreWriter>,
   world: World,
   sink: StatusSink,
   now: () => Date,
@@ -28,7 +28,7 @@ export async function openWriters(
     for (const [name, folder] of folders) {
       if (writers.has(name)) continue;
       try {
-        writers.set(name, await open(folder));
+        writers.set(name, await open(folder, name));
       } catch (thrown) {
         const error = asGuestStoreError(thrown, 'StoreUnavailable');
         if (told.get(name) === error.message) continue;

@@ -3,6 +3,7 @@ import { type Failure, failureOf, type ItemOutcome, type Outcome } from '../../c
 import { asGuestStoreError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Snapshot, StoreWriter } from '../../store/types.ts';
+import type { Rounds } from '../rounds.ts';
 import type { DeclaredKind, ObservedKind, World } from '../types.ts';
 import { createAddresses } from './addresses.ts';
 import { createAppliedPolicies } from './applied-policies.ts';
@@ -35,6 +36,8 @@ export interface Publisher {
   readonly ledger: Ledger;
   readonly selected: Selected;
   readonly datastores: readonly string[];
+  /** How many objects wait for the next pass. */
+  readonly waiting: number;
   /** Whether guests still get something for an item that is gone, its grace aside. */
   holdsContent(item: ObjectKey): boolean;
   holdsRepository(repository: ObjectKey): boolean;
@@ -54,12 +57,14 @@ export interface PublisherOptions {
   readonly contents: Contents;
   readonly now: () => Date;
   readonly log: Log;
+  /** A pass is a round. */
+  readonly rounds: Rounds;
   /** Called after a pass, for each object whose status may have changed. */
   readonly onOutcome: (kind: DeclaredKind, key: ObjectKey) => void;
 }
 
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { world, writers, log, onOutcome } = options;
+  const { world, writers, log, rounds, onOutcome } = options;
   const ledger = createLedger(snapshotsOf(writers));
   const outcomes = noOutcomes();
   const changes = createChanges(world, ledger, writers, () =>
@@ -75,6 +80,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const waiting: (() => void)[] = [];
   let resting = false;
   changes.addAll();
+  rounds.touched();
   window.touch();
   for (const { snapshot } of writers.values()) {
     for (const repository of snapshot.repositories.keys()) {
@@ -85,6 +91,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   function touch(kind: ObservedKind, key: ObjectKey): void {
     resting = false;
     changes.add(kind, key);
+    rounds.touched();
     window.touch();
   }
 
@@ -95,7 +102,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         await window.next(signal);
         if (signal.aborted) break;
         clearTimeout(retry);
-        const published = await pass(signal);
+        const published = await rounds.run(() => pass(signal));
         failures = published ? 0 : failures + 1;
         if (changes.size === 0 || !published) rest();
         if (published) continue;
@@ -304,6 +311,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     ledger,
     selected,
     datastores: [...writers.keys()],
+    get waiting() {
+      // At the start, everything.
+      return Number.isFinite(changes.size) ? changes.size : declaredIn(world);
+    },
     holdsContent: (item) => {
       const claim = ledger.claimOf(item);
       const entry = claim && writers.get(claim.datastore)?.snapshot.find(claim.repository, claim.path);
@@ -392,6 +403,10 @@ function record<One extends Outcome>(
 function summaryOf({ change }: Draft): string {
   const items = change.entries.values().reduce((sum, paths) => sum + paths.size, 0);
   return `${change.repositories.size} repositories, ${items} paths, ${change.vms.size} VMs`;
+}
+
+function declaredIn({ repositories, items, policies, clusterPolicies, vms }: World): number {
+  return repositories.size + items.size + policies.size + clusterPolicies.size + vms.size;
 }
 
 function snapshotsOf(writers: ReadonlyMap<string, StoreWriter>): Map<string, Snapshot> {

@@ -3,6 +3,7 @@ import type { ObjectKey } from '../../core/names.ts';
 import { asGuestStoreError } from '../../lib/errors.ts';
 import { createBreath, pause } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Instruments } from '../instruments.ts';
 import { sameRecord } from '../publish/draft.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { Declared, DeclaredKind, StatusSink, World, WrittenStatus } from '../types.ts';
@@ -33,6 +34,8 @@ const retryAfter = 2_000;
 /** Tells people: writes the status of what the publisher looked at, and again when the hosts have followed. */
 export interface Reporter {
   touch(kind: DeclaredKind, key: ObjectKey): void;
+  /** How many statuses are to be looked at, those aside that wait for hosts. */
+  readonly waiting: number;
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when every status is written and nobody waits for a live host. */
   settled(): Promise<void>;
@@ -49,10 +52,11 @@ export interface ReporterOptions {
   readonly retireHostsAfter: number;
   readonly now: () => Date;
   readonly log: Log;
+  readonly instruments: Pick<Instruments, 'reporter' | 'hosts'>;
 }
 
 export function createReporter(options: ReporterOptions): Reporter {
-  const { world, publisher, statuses, reports, sink, log, now } = options;
+  const { world, publisher, statuses, reports, sink, log, now, instruments } = options;
   const due = createDueList();
   const written = new Map<string, WrittenStatus>();
   const hosts = createHostsReporter({
@@ -79,6 +83,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   function touch(kind: DeclaredKind, key: ObjectKey): void {
     due.touch(kind, key);
     if (kind === 'GuestVM') vmsTouched = true;
+    instruments.reporter.touched();
     woken.resolve();
   }
 
@@ -109,7 +114,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       const asked = waiters;
       waiters = [];
       const begun = performance.now();
-      await look(begun, signal);
+      await instruments.hosts.run(() => look(begun, signal));
       const took = performance.now() - begun;
       // What is written while the rest is brought to its place is not there yet.
       const settled = due.size === 0;
@@ -122,7 +127,8 @@ export function createReporter(options: ReporterOptions): Reporter {
     }
   }
 
-  async function look(begun: number, signal: AbortSignal): Promise<void> {
+  /** False when the hosts could not be read. */
+  async function look(begun: number, signal: AbortSignal): Promise<boolean> {
     const news = await readHosts();
     lookedAt = begun;
     if (news !== undefined) tellOf(news);
@@ -131,6 +137,7 @@ export function createReporter(options: ReporterOptions): Reporter {
     const shown = news?.shown === true || vmsTouched || hosts.silent > 0;
     vmsTouched = false;
     if (shown) await hosts.write(attempt, signal);
+    return news !== undefined;
   }
 
   /** Undefined where they cannot be read: then what they last said counts, and other statuses are written all the same. */
@@ -195,13 +202,14 @@ export function createReporter(options: ReporterOptions): Reporter {
         continue;
       }
       await lookedSince(one.at, signal);
-      await writeOne(one, signal);
+      await instruments.reporter.run(() => writeOne(one, signal), performance.now() - one.at);
       if (due.size === 0) woken.resolve();
       await breathe();
     }
   }
 
-  async function writeOne(one: Due, signal: AbortSignal): Promise<void> {
+  /** False when something could not be written: it is tried again. */
+  async function writeOne(one: Due, signal: AbortSignal): Promise<boolean> {
     const { name, kind, key } = one;
     const object = objectOf(world, kind, key);
     if (object === undefined || object.metadata.deletionTimestamp !== undefined) {
@@ -216,7 +224,10 @@ export function createReporter(options: ReporterOptions): Reporter {
     if (report.waiting) {
       const edited = previous?.observedGeneration !== report.status.observedGeneration;
       const told = one.at + (edited ? patience : patienceOfOthers);
-      if (performance.now() < told) return due.setAside(one, told);
+      if (performance.now() < told) {
+        due.setAside(one, told);
+        return true;
+      }
     }
     if (!(await attempt(name, () => sink.hold(kind, key, signal), signal))) return later(one);
     if (!sameRecord(report.status, previous)) {
@@ -227,16 +238,19 @@ export function createReporter(options: ReporterOptions): Reporter {
     written.set(name, report.status);
     if (report.waiting) due.setAside(one, Number.POSITIVE_INFINITY);
     else due.settle(one);
+    return true;
   }
 
-  function later(one: Due): void {
+  function later(one: Due): false {
     due.setAside(one, performance.now() + retryAfter);
+    return false;
   }
 
-  function forget(one: Due): void {
+  function forget(one: Due): true {
     written.delete(one.name);
     statuses.forget(one.kind, one.key);
     due.settle(one);
+    return true;
   }
 
   /** What cannot be kept is shown all the same: it ends no work and nobody's waiting. */
@@ -289,6 +303,9 @@ export function createReporter(options: ReporterOptions): Reporter {
 
   return {
     touch,
+    get waiting() {
+      return due.size - due.aside;
+    },
     run,
     settled: () =>
       new Promise((resolve) => {

@@ -15,19 +15,24 @@ import { createInformer, type Informer } from '../../kube/informer.ts';
 import type { KubeObject, Stored } from '../../kube/objects.ts';
 import { configMaps, namespaces, type Resource, secrets } from '../../kube/resource.ts';
 import { GuestStoreError } from '../../lib/errors.ts';
+import type { Check } from '../../lib/health.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Metrics } from '../../lib/metrics.ts';
+import type { Shown } from '../instruments.ts';
 import type { DeclaredKind, ObservedKind, World } from '../types.ts';
 import { resources } from './cluster-resources.ts';
 
 /** What is declared in a cluster, followed by watches. */
 export interface ClusterWorld extends World {
-  readonly hasSynced: boolean;
+  /** Readiness: each kind was listed once. */
+  readonly checks: readonly Check[];
   /** Resolves when every kind was listed once. */
   readonly synced: Promise<unknown>;
   /** An object as the API server last gave it; hosts are looked up by name alone. */
   stored(kind: DeclaredKind | 'GuestStoreHost', key: ObjectKey): Stored<KubeObject> | undefined;
   hosts(): Iterable<GuestStoreHost>;
+  /** Everything declared, and hosts, with status. */
+  objects(): Iterable<Shown>;
   /** Follows the server until the signal aborts. Once. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -115,12 +120,18 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    get hasSynced() {
-      return informers.every((informer) => informer.hasSynced);
-    },
+    checks: informers.map((informer) => ({
+      name: `cache/${informer.resource.plural}`,
+      trouble: () =>
+        informer.hasSynced ? undefined : 'the API server has not listed them yet; the log says what it answers',
+    })),
     synced: Promise.all(informers.map((informer) => informer.synced)),
     stored: (kind, key) => byKind[kind].get(key) as Stored<KubeObject> | undefined,
     hosts: () => hosts.values(),
+    *objects() {
+      for (const [kind, { values }] of Object.entries(byKind))
+        for (const { status } of values()) yield { kind, status };
+    },
     run: async (signal) => {
       await Promise.all(informers.map((informer) => informer.run(signal)));
     },

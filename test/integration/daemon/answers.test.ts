@@ -266,9 +266,14 @@ test('a file that is written to during a download is never sent whole; one that 
 
 test('a daemon that was there before its datastore waits, and opens no socket', async () => {
   await using under = await startDaemon();
-  expect([under.daemon.sockets, under.daemon.ready]).toEqual([0, false]);
+  expect([under.daemon.sockets, unready(under)]).toEqual([0, ['datastore/default']]);
   expect(under.store.acknowledged.at(-1)).toMatchObject({ host: 'host-a', seq: 0, errors: [] });
   await publish(under, {});
-  expect([under.daemon.sockets, under.daemon.ready]).toEqual([1, true]);
+  expect([under.daemon.sockets, unready(under)]).toEqual([1, []]);
   expect(under.store.acknowledged.at(-1)?.seq).toBe(1);
 });
+
+/** Names of what keeps the daemon from being ready. */
+function unready({ daemon }: DaemonUnderTest): readonly string[] {
+  return daemon.ready.filter(({ trouble }) => trouble() !== undefined).map(({ name }) => name);
+}

@@ -2,9 +2,11 @@ import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { silent } from '../../../src/lib/log.ts';
+import { createMetrics } from '../../../src/lib/metrics.ts';
 import { type Contents, createContents } from '../../../src/operator/publish/contents.ts';
 import { createFetcher } from '../../../src/operator/publish/fetcher.ts';
 import { createPublisher } from '../../../src/operator/publish/publisher.ts';
+import { createRounds } from '../../../src/operator/rounds.ts';
 import { openFolderWorld } from '../../../src/operator/world/folder-world.ts';
 import { createMemoryDocuments } from '../../../src/operator/world/shelf.ts';
 import { createFetchHttp } from '../../../src/sources/http.ts';
@@ -56,6 +58,7 @@ test('what changes while a revision is worked out belongs whole to the next', as
     contents,
     now: () => new Date(),
     log: silent,
+    rounds: createRounds({ name: 'publisher', metrics: createMetrics(), log: silent, depth: () => 0 }),
     onOutcome: () => {},
   });
   world.onChange(publisher.touch);
