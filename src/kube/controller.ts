@@ -4,6 +4,7 @@ import { stopped } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import { createControllerMetrics } from './controller-metrics.ts';
+import { createDependencies } from './dependencies.ts';
 import type { Key } from './objects.ts';
 import { systemTimers, type Timers } from './timers.ts';
 import { createWorkQueue, type Priority, type RetryPace, type TakenKey } from './work-queue.ts';
@@ -16,7 +17,9 @@ export type Result =
   /** Trying again may help: after the key's back-off, and after what the error's `retryAfter` asks for. */
   | { readonly result: 'retry'; readonly error: GuestStoreError }
   /** Only a change by the user can help: nothing is done until one comes. */
-  | { readonly result: 'terminal'; readonly error: GuestStoreError };
+  | { readonly result: 'terminal'; readonly error: GuestStoreError }
+  /** Something else has to come first: look again when `arrived` tells of it, and after `milliseconds` at the latest. */
+  | { readonly result: 'waitFor'; readonly dependency: string; readonly milliseconds?: number };
 
 export interface ReconcileContext {
   /** Aborts at the time limit, and when the controller stops. */
@@ -52,7 +55,10 @@ export interface ControllerOptions {
 export interface Controller {
   /** Keys are kept while it does not run, so that a standby is warm. */
   enqueue(key: Key, priority?: Priority): void;
+  enqueueAll(keys: Iterable<Key>): void;
   enqueueAfter(key: Key, milliseconds: number): void;
+  /** Wakes the keys that wait for `dependency`, under whatever name their reconciler gave it. */
+  arrived(dependency: string): void;
   /**
    * Works on keys until `signal` aborts, then resolves when the last run has ended. A run that was cut short comes first
    * again when the controller runs again.
@@ -63,7 +69,13 @@ export interface Controller {
 export const done: Result = { result: 'done' };
 
 /** How controller-runtime calls them. */
-const words = { done: 'success', after: 'requeue_after', retry: 'error', terminal: 'terminal' } as const;
+const words = {
+  done: 'success',
+  after: 'requeue_after',
+  waitFor: 'requeue_after',
+  retry: 'error',
+  terminal: 'terminal',
+} as const;
 
 export function createController(options: ControllerOptions): Controller {
   const { name, reconcile, concurrency = 4, timeout = 120_000, timers = systemTimers, random = Math.random } = options;
@@ -72,6 +84,7 @@ export function createController(options: ControllerOptions): Controller {
     options.metrics === undefined ? undefined : createControllerMetrics(options.metrics, name, () => queue.depth);
   /** Keys whose last run failed for want of an answer. */
   const unanswered = new Set<Key>();
+  const dependencies = createDependencies();
 
   function attempt(taken: TakenKey, stop: AbortSignal): Promise<Result> {
     const run = { controller: name, key: taken.key, reconcileID: randomUUID() };
@@ -107,6 +120,7 @@ export function createController(options: ControllerOptions): Controller {
     for (let taken = await queue.take(stop); taken !== undefined; taken = await queue.take(stop)) {
       const start = timers.now();
       metrics?.started(taken.waited);
+      dependencies.begin(taken.key);
       const result = await attempt(taken, stop);
       metrics?.ended(words[result.result], timers.now() - start);
       settle(taken.key, result, stop);
@@ -120,6 +134,7 @@ export function createController(options: ControllerOptions): Controller {
       return;
     }
     unanswered.delete(key);
+    const came = dependencies.end(key, result.result === 'waitFor' ? result.dependency : undefined);
     switch (result.result) {
       case 'retry':
         queue.retry(key, result.error.retryAfter);
@@ -129,6 +144,11 @@ export function createController(options: ControllerOptions): Controller {
       case 'after':
         queue.forget(key);
         queue.addAfter(key, result.milliseconds);
+        return;
+      case 'waitFor':
+        queue.forget(key);
+        if (came) queue.add(key);
+        else if (result.milliseconds !== undefined) queue.addAfter(key, result.milliseconds);
         return;
       default:
         queue.forget(key);
@@ -145,12 +165,20 @@ export function createController(options: ControllerOptions): Controller {
     }
   }
 
+  function enqueue(key: Key, priority?: Priority): void {
+    metrics?.added();
+    queue.add(key, priority);
+  }
+
   return {
-    enqueue(key, priority) {
-      metrics?.added();
-      queue.add(key, priority);
+    enqueue,
+    enqueueAll(keys) {
+      for (const key of keys) enqueue(key);
     },
     enqueueAfter: queue.addAfter,
+    arrived(dependency) {
+      for (const key of dependencies.arrived(dependency)) queue.add(key);
+    },
     async run(signal) {
       const workers = Array.from({ length: concurrency }, () => work(signal));
       const { backAgain } = options;

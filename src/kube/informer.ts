@@ -42,7 +42,7 @@ export interface Informer<T extends KubeObject> extends Cache<T> {
 
 export function createInformer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> {
   const { resource, log, timers = systemTimers } = options;
-  const cache = createCache<T>(options.indices);
+  const cache = createCache<T>(forgiving(options.indices ?? {}, resource, log));
   const handlers: ChangeHandler<T>[] = [];
   const own = createOwnWrites<T>(timers);
   const { promise: synced, resolve: markSynced } = Promise.withResolvers<void>();
@@ -103,6 +103,23 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     settled: own.settled,
     run: (signal) => runReflector(options, target, signal),
   };
+}
+
+/** An object that an index cannot be told from (older than its schema, say) is filed nowhere, and keeps nobody else out. */
+function forgiving<T extends KubeObject>(
+  indices: Readonly<Record<string, IndexBy<T>>>,
+  resource: Resource<T>,
+  log: Log,
+): Readonly<Record<string, IndexBy<T>>> {
+  const one = (index: string, by: IndexBy<T>) => (object: Stored<T>) => {
+    try {
+      return [...by(object)];
+    } catch (error) {
+      log.error({ resource: resource.plural, key: keyOf(object), index, err: error }, 'index failed');
+      return [];
+    }
+  };
+  return Object.fromEntries(Object.entries(indices).map(([index, by]) => [index, one(index, by)]));
 }
 
 interface OwnWrite {

@@ -12,6 +12,18 @@ export interface Resource<T extends KubeObject> {
   readonly object?: T;
 }
 
+/** A namespaced kind of a group: `resource<Widget>('widgets.test/v1', 'Widget', 'widgets')`. */
+export function resource<T extends KubeObject>(apiVersion: string, kind: string, plural: string): Resource<T> {
+  const slash = apiVersion.indexOf('/');
+  return {
+    group: slash < 0 ? '' : apiVersion.slice(0, slash),
+    version: apiVersion.slice(slash + 1),
+    plural,
+    kind,
+    namespaced: true,
+  };
+}
+
 export function apiVersionOf({ group, version }: Pick<Resource<KubeObject>, 'group' | 'version'>): string {
   return group === '' ? version : `${group}/${version}`;
 }

@@ -12,6 +12,7 @@ import type { Labels } from '../../core/selector.ts';
 import { ApiError } from '../../kube/api-error.ts';
 import type { Client } from '../../kube/client.ts';
 import { createInformer, type Informer } from '../../kube/informer.ts';
+import { isNews } from '../../kube/mappers.ts';
 import type { KubeObject, Stored } from '../../kube/objects.ts';
 import { configMaps, namespaces, type Resource, secrets } from '../../kube/resource.ts';
 import { GuestStoreError } from '../../lib/errors.ts';
@@ -62,7 +63,7 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
     informer.onChange((change) => {
       if (change.type === 'deleted') view.delete(change.key);
       else view.set(change.key, viewOf(change.object));
-      if (change.type === 'updated' && sameDeclaration(change.old, change.object)) return;
+      if (!isNews(change)) return;
       for (const listener of listeners) listener(kind, change.key);
     });
     informers.push(informer as unknown as Informer<KubeObject>);
@@ -140,19 +141,6 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
 
 function same<T>(object: T): T {
   return object;
-}
-
-/** A change of status or bookkeeping alone is no news: most of them are our own writes. */
-function sameDeclaration(old: KubeObject, object: KubeObject): boolean {
-  const { metadata: a } = old;
-  const { metadata: b } = object;
-  // Kinds without a generation (ConfigMap, Namespace) count by their version.
-  if (a.generation === undefined || a.generation !== b.generation) return false;
-  return (
-    a.deletionTimestamp === b.deletionTimestamp &&
-    a.uid === b.uid &&
-    JSON.stringify([a.labels, a.annotations, a.finalizers]) === JSON.stringify([b.labels, b.annotations, b.finalizers])
-  );
 }
 
 /** In our own words: what a server, or a proxy before it, sent is for the log. */

@@ -75,6 +75,20 @@ test('selects, indexes, and asks for metadata alone', async () => {
   expect([...one.keys()]).toEqual([`${namespace}/rear`]);
 });
 
+test('an object that lacks what an index reads is filed nowhere, and keeps no other out', async () => {
+  await using space = await createNamespace(cluster);
+  const { name: namespace } = space;
+  await admin.create(widgets, { metadata: { namespace, name: 'bare' } });
+  await create(namespace, 'front', { part: 'wheel' });
+  const indices = { part: ({ spec }: Widget) => [(spec as { readonly part: string }).part] };
+  const { informer, lists } = runInformer({ client: admin, resource: widgets, namespace, indices });
+  await informer.synced;
+  await create(namespace, 'rear', { part: 'wheel' });
+  await seen(informer, `${namespace}/rear`);
+  expect(informer.byIndex('part', 'wheel').map(({ metadata }) => metadata.name)).toEqual(['front', 'rear']);
+  expect([informer.size, lists()]).toEqual([3, 1]);
+});
+
 test('a reset is survived without a new list', async () => {
   await using space = await createNamespace(cluster);
   await using proxy = await createTcpProxy({ port: portOf(cluster) });

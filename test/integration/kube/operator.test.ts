@@ -120,8 +120,12 @@ test('a second run, with nothing changed, writes nothing', async () => {
     for (const name of ['a', 'b']) await eventually(() => noteOf(namespace, name));
   });
   const second = `second-${namespace}`;
-  await withOperator(namespace, second, made);
-  const requests = (await auditLog(cluster)).filter(({ userAgent }) => userAgent === second);
+  const asked = async () => (await auditLog(cluster)).filter(({ userAgent }) => userAgent === second);
+  await withOperator(namespace, second, async (world) => {
+    await made(world);
+    await eventually(async () => (await asked()).find(({ verb }) => verb === 'watch'));
+  });
+  const requests = await asked();
   expect(new Set(requests.map(({ verb }) => verb))).toEqual(new Set(['list', 'watch']));
 
   // Finalizers must not hold the namespace.

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   type ControllerOptions,
@@ -130,6 +131,111 @@ test('what failed for want of an answer comes as soon as the server is back, oth
   expect(runs.slice(before)).toEqual(['api']);
   stop.abort();
   await running;
+});
+
+test('a key that waits for another comes when that has arrived, also when it arrived during the look', async () => {
+  const runs: string[] = [];
+  const reconcile: Reconcile = async (key) => {
+    runs.push(key);
+    // Here it has just looked, and not seen it.
+    if (key === 'early' && runs.filter((run) => run === key).length === 1) controller.arrived('repository');
+    return { result: 'waitFor', dependency: key === 'other' ? 'somebody' : 'repository' };
+  };
+  const { controller, timers, stop } = setUp(reconcile);
+  const running = controller.run(stop.signal);
+  controller.enqueue('early');
+  await settle();
+  expect(runs).toEqual(['early', 'early']);
+  controller.enqueueAll(['late', 'other']);
+  await settle();
+  expect(runs.slice(2)).toEqual(['late', 'other']);
+  timers.advance(3_600_000);
+  await settle();
+  expect(runs).toHaveLength(4);
+  controller.arrived('repository');
+  controller.arrived('nobody waits for this');
+  await settle();
+  expect(runs.slice(4).toSorted()).toEqual(['early', 'late']);
+  stop.abort();
+  await running;
+});
+
+test('a key that waits for another looks by itself when the time that it gave is over', async () => {
+  let runs = 0;
+  const { controller, timers, stop } = setUp(async () => {
+    runs += 1;
+    return { result: 'waitFor', dependency: 'never', milliseconds: 5_000 };
+  });
+  const running = controller.run(stop.signal);
+  controller.enqueue('x');
+  await settle();
+  timers.advance(4_999);
+  await settle();
+  expect(runs).toBe(1);
+  timers.advance(1);
+  await settle();
+  expect(runs).toBe(2);
+  stop.abort();
+  await running;
+});
+
+test('whenever it is stopped, the run of a key ends first, and the next term looks at all that was asked for', async () => {
+  const keys = ['a/1', 'a/2', 'b/1', 'c'];
+  const step = fc.oneof(
+    fc.record({ do: fc.constant('enqueue' as const), key: fc.constantFrom(...keys) }),
+    fc.record({ do: fc.constant('finish' as const) }),
+    fc.record({ do: fc.constant('restart' as const) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+      /** Asked for, and not looked at to the end since. */
+      const owed = new Set<string>();
+      const open = new Map<string, () => void>();
+      const reconcile: Reconcile = async (key, { signal }) => {
+        expect(open.has(key)).toBe(false);
+        const asked = owed.delete(key);
+        try {
+          await new Promise<void>((resolve, reject) => {
+            open.set(key, resolve);
+            signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+          });
+        } catch (error) {
+          if (asked) owed.add(key);
+          throw error;
+        } finally {
+          open.delete(key);
+        }
+        return done;
+      };
+      const { controller } = setUp(reconcile, { timeout: 1_000_000 });
+      let stop = new AbortController();
+      let running = controller.run(stop.signal);
+      const finishOne = async () => {
+        for (const [, finish] of [...open].slice(0, 1)) finish();
+        await settle();
+      };
+      for (const one of steps) {
+        if (one.do === 'enqueue') {
+          owed.add(one.key);
+          controller.enqueue(one.key);
+          await settle();
+        } else if (one.do === 'finish') await finishOne();
+        else {
+          stop.abort();
+          await running;
+          expect(open.size).toBe(0);
+          stop = new AbortController();
+          running = controller.run(stop.signal);
+          await settle();
+        }
+      }
+      for (let rounds = 0; rounds < 50 && open.size > 0; rounds += 1) await finishOne();
+      expect([...owed]).toEqual([]);
+      stop.abort();
+      await running;
+    }),
+    { numRuns: 200 },
+  );
 });
 
 /** A run that lasts until its signal aborts. */

@@ -174,3 +174,70 @@ test('whatever comes in whatever order: never twice at once, and nothing that wa
     { numRuns: 500 },
   );
 });
+
+const someKeys = fc.array(
+  fc.record({
+    namespace: fc.constantFrom('a', 'b', 'c', 'd'),
+    name: fc.nat(20),
+    priority: fc.constantFrom('change' as const, 'resync' as const),
+  }),
+  { maxLength: 60 },
+);
+
+test('whatever waits, no resync goes before a change, and no namespace is two ahead of one that still has keys', async () => {
+  await fc.assert(
+    fc.asyncProperty(someKeys, async (added) => {
+      const { queue } = setUp();
+      const wanted = new Map<string, 'change' | 'resync'>();
+      for (const { namespace, name, priority } of added) {
+        const key = `${namespace}/${name}`;
+        queue.add(key, priority);
+        if (wanted.get(key) !== 'change') wanted.set(key, priority);
+      }
+      const order = await drain(queue);
+      expect(order.toSorted()).toEqual([...wanted.keys()].toSorted());
+      const priorities = order.map((key) => wanted.get(key));
+      expect(priorities.lastIndexOf('change')).toBeLessThan(
+        priorities.indexOf('resync') < 0 ? order.length : priorities.indexOf('resync'),
+      );
+      for (const priority of ['change', 'resync'] as const) {
+        const lanes = order.filter((key) => wanted.get(key) === priority).map((key) => key.split('/')[0] ?? '');
+        for (let taken = 1; taken <= lanes.length; taken += 1) {
+          const waiting = new Set(lanes.slice(taken));
+          const count = (lane: string) => lanes.slice(0, taken).filter((one) => one === lane).length;
+          const most = Math.max(...lanes.slice(0, taken).map(count));
+          for (const lane of waiting) expect(most - count(lane)).toBeLessThanOrEqual(1);
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('whichever keys fail and succeed, each one’s wait lies between half and the whole of its own doubling', () => {
+  const steps = fc.array(
+    fc.record({ key: key(), fails: fc.boolean(), random: fc.double({ min: 0, max: 1, noNaN: true }) }),
+  );
+  fc.assert(
+    fc.property(steps, (all) => {
+      let random = 0;
+      const timers = createVirtualTimers();
+      const queue = createWorkQueue({ timers, random: () => random, pace: { first: 500, longest: 600_000 } });
+      const failures = new Map<string, number>();
+      for (const one of all) {
+        random = one.random;
+        if (!one.fails) {
+          queue.forget(one.key);
+          failures.delete(one.key);
+          continue;
+        }
+        const failed = failures.get(one.key) ?? 0;
+        failures.set(one.key, failed + 1);
+        const whole = Math.min(500 * 2 ** failed, 600_000);
+        const wait = queue.retry(one.key);
+        expect(wait).toBeGreaterThanOrEqual(whole / 2);
+        expect(wait).toBeLessThanOrEqual(whole);
+      }
+    }),
+  );
+});
