@@ -1,6 +1,7 @@
 import type { Metrics } from '../lib/metrics.ts';
 import { loadAccess } from './access.ts';
 import { type Client, createClient } from './client.ts';
+import { fenced } from './fence.ts';
 import { createTransport } from './transport.ts';
 
 export interface ConnectOptions {
@@ -12,6 +13,8 @@ export interface ConnectOptions {
 
 export interface Connection {
   readonly client: Client;
+  /** The same client for a leader: once `mayWrite` is false it changes nothing any more (`Superseded`). Not to be closed. */
+  readonly fenced: (mayWrite: () => boolean) => Client;
   /** Namespace of the kubeconfig's context or of the pod. */
   readonly namespace: string | undefined;
 }
@@ -19,5 +22,10 @@ export interface Connection {
 /** A client for the API server of `kubeconfig`; nothing is sent yet. Throws `InvalidArgument` when there is no such configuration. */
 export async function connect({ kubeconfig, ...options }: ConnectOptions): Promise<Connection> {
   const access = await loadAccess(kubeconfig);
-  return { client: createClient(createTransport({ ...options, access })), namespace: access.namespace };
+  const transport = createTransport({ ...options, access });
+  return {
+    client: createClient(transport),
+    fenced: (mayWrite) => createClient(fenced(transport, mayWrite)),
+    namespace: access.namespace,
+  };
 }

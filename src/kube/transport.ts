@@ -3,6 +3,7 @@ import { GuestStoreError, messageOf } from '../lib/errors.ts';
 import type { Counter, Metrics } from '../lib/metrics.ts';
 import type { Access, Credentials } from './access.ts';
 import { ApiError, parseStatus } from './api-error.ts';
+import { guarded } from './fence.ts';
 import { createOutageWatch } from './outage.ts';
 import { systemTimers, type Timers, wait } from './timers.ts';
 
@@ -18,6 +19,8 @@ export interface Call {
   readonly accept?: string;
   /** Doing it twice is as good as once: it may be tried again when no answer came. */
   readonly idempotent: boolean;
+  /** Asked in the moment in which the request would leave; when it says false, nothing does: `Superseded`. */
+  readonly mayBegin?: () => boolean;
 }
 
 export interface Transport extends AsyncDisposable {
@@ -71,8 +74,9 @@ export function createTransport(options: TransportOptions): Transport {
 
   async function send(call: Call, kind: 'calls' | 'streams', signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const credentials = await access.credentials();
+    const pooled = poolFor(credentials)[kind];
     const response = await request(urlOf(credentials.server, call), {
-      dispatcher: poolFor(credentials)[kind],
+      dispatcher: call.mayBegin === undefined ? pooled : guarded(pooled, call.mayBegin),
       method: call.method,
       headers: headersOf(call, userAgent, credentials),
       body: call.body === undefined ? null : JSON.stringify(call.body),

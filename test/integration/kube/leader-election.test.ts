@@ -1,13 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { ElectionPace } from '../../../src/kube/candidate.ts';
 import type { Client } from '../../../src/kube/client.ts';
-import {
-  type Acquired,
-  type ElectionPace,
-  type LeaderElectionOptions,
-  type Leadership,
-  runLeaderElection,
-} from '../../../src/kube/leader-election.ts';
+import { type LeaderElectionOptions, type Leadership, runLeaderElection } from '../../../src/kube/leader-election.ts';
+import type { Acquired } from '../../../src/kube/lease.ts';
 import { leases } from '../../../src/kube/resource.ts';
 import { stopped } from '../../../src/lib/lifecycle.ts';
 import { silent } from '../../../src/lib/log.ts';
