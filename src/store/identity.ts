@@ -26,14 +26,22 @@ export async function readIdentity(layout: Layout): Promise<StoreIdentity | unde
   throw new GuestStoreError('FormatNotSupported', message);
 }
 
+/** A store that was found, or made by this very call: then nobody else can have written to it yet. */
+export interface ClaimedStore {
+  readonly identity: StoreIdentity;
+  readonly made: boolean;
+}
+
 /**
  * The store's identity, made now if the folder holds none. Throws `ForeignStore` when another installation owns it, and
  * `StoreUnavailable` when the folder is missing (it is made only when `create` says so).
  */
-export async function claimIdentity(layout: Layout, installation: string, create: boolean): Promise<StoreIdentity> {
+export async function claimIdentity(layout: Layout, installation: string, create: boolean): Promise<ClaimedStore> {
   await requireFolder(layout.folder, create);
-  const identity = (await readIdentity(layout)) ?? (await initialise(layout, installation));
-  if (identity.installation === installation) return identity;
+  const found = await readIdentity(layout);
+  const { identity, made } =
+    found === undefined ? await initialise(layout, installation) : { identity: found, made: false };
+  if (identity.installation === installation) return { identity, made };
   const message =
     `datastore: ${layout.folder} belongs to installation "${identity.installation}", this is "${installation}"; ` +
     'use a folder of its own for each installation';
@@ -56,7 +64,7 @@ async function requireFolder(folder: string, create: boolean): Promise<void> {
     throw new GuestStoreError('StoreUnavailable', `datastore: ${folder} is not a folder; name one`);
 }
 
-async function initialise(layout: Layout, installation: string): Promise<StoreIdentity> {
+async function initialise(layout: Layout, installation: string): Promise<ClaimedStore> {
   const commits = await attempt('read', layout.commits, () => unlessMissing(() => readdir(layout.commits)));
   if (commits !== undefined && commits.length > 0) {
     const message = `datastore: ${layout.identity} is missing, though revisions lie beside it; restore it from a backup`;
@@ -66,11 +74,11 @@ async function initialise(layout: Layout, installation: string): Promise<StoreId
   const identity: StoreIdentity = { format: storeFormat, id: randomUUID(), installation };
   const created = await createDurable(layout, layout.identity, `${canonicalJson(identity)}\n`);
   await attempt('write to disk', layout.store, () => syncFolder(layout.store));
-  if (created) return identity;
+  if (created) return { identity, made: true };
   // Somebody else was quicker: theirs counts.
   const found = await readIdentity(layout);
   if (found === undefined) throw corrupt(`datastore: ${layout.identity} vanished while it was read; try again`);
-  return found;
+  return { identity: found, made: false };
 }
 
 async function makeFolders(layout: Layout): Promise<void> {

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ContentPath, parseContentPath } from '../core/content-path.ts';
 import type { Digest } from '../core/digest.ts';
 import { compareKeys, type ObjectKey } from '../core/names.ts';
-import { errnoOf } from '../lib/errors.ts';
+import { errnoOf, GuestStoreError } from '../lib/errors.ts';
 import { canonicalJson } from './canonical.ts';
 import { replaceQuickly, syncAll } from './durable.ts';
 import { storeFailure } from './failure.ts';
@@ -67,7 +67,7 @@ export type MayBeOurs = (root: string, path: ContentPath, digest: Digest) => Pro
 /**
  * Brings the plain trees from one revision to another. Never touches what we did not write: a file counts as ours while
  * its bytes are those that a revision since `state.seq` puts there. Returns the new state, for `writeTreeState`; the files
- * are on disk by then.
+ * are on disk by then. `fence` is called before each change, and throws `Superseded` when there must be no more.
  */
 export async function applyTree(
   layout: Layout,
@@ -76,6 +76,7 @@ export async function applyTree(
   after: Parts,
   seq: number,
   mayBeOurs: MayBeOurs,
+  fence: () => void,
 ): Promise<TreeState> {
   const plan = asItLies(planTree(before, after), state, after);
   if (plan.writes.length === 0 && plan.removals.length === 0 && state.seq === seq) return state;
@@ -91,6 +92,7 @@ export async function applyTree(
     await rest();
     if (!(await remove(removal))) leftovers.push(removal);
   }
+  fence();
   for (const { root, path } of plan.removals) touched.add(pruneFolders(layout.folder, root, path, plan.roots));
   const queue = plan.writes.values();
   await Promise.all(Array.from({ length: width }, () => putAll(queue)));
@@ -112,9 +114,11 @@ export async function applyTree(
       if (found.kind !== 'file') return true;
       const digest = await digestOfPlain(found.path);
       if (digest === undefined || (digest !== was && !(await mayBeOurs(root, path, digest)))) return true;
+      fence();
       unlinkSync(found.path);
       return true;
-    } catch {
+    } catch (thrown) {
+      if (isSuperseded(thrown)) throw thrown;
       // Whatever the file system has against it, it may not have next time: kept in `leftovers`.
       return false;
     }
@@ -127,10 +131,12 @@ export async function applyTree(
     try {
       const claimed = claimedOnTheWay(path, (folder) => shownBy(after, repository, folder));
       if (claimed !== undefined) return inTheWay(fileOfItem(claimed));
+      fence();
       const onTheWay = makeFolders(layout.folder, root, path, known, touched);
       if (onTheWay.kind === 'obstacle') return inTheWay(onTheWay.what);
       if (isNew) {
         await copyBlob(layout.blob(digest), temporary);
+        fence();
         if (placeNew(temporary, target)) return touch(target);
         discard(temporary);
       }
@@ -142,10 +148,12 @@ export async function applyTree(
         if (lying === undefined || (lying !== was && !(await mayBeOurs(root, path, lying)))) return foreign(root, path);
       }
       await copyBlob(layout.blob(digest), temporary);
+      fence();
       if (found.kind === 'file') placeOver(temporary, target);
       else if (!placeNew(temporary, target)) return foreign(root, path);
       return touch(target);
     } catch (thrown) {
+      if (isSuperseded(thrown)) throw thrown;
       return storeFailure(thrown, 'write', `${root}${path}`).message;
     } finally {
       if (!touched.has(target)) discard(temporary);
@@ -156,6 +164,10 @@ export async function applyTree(
   function touch(target: string): undefined {
     touched.add(target);
   }
+}
+
+function isSuperseded(thrown: unknown): boolean {
+  return thrown instanceof GuestStoreError && thrown.code === 'Superseded';
 }
 
 /**

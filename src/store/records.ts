@@ -40,6 +40,8 @@ export function parseCommit(text: string, what: string): Commit {
     seq: fields.count('seq'),
     parent: fields.raw.parent === null ? null : fields.digest('parent'),
     epoch: fields.count('epoch'),
+    // Written since some versions only.
+    by: typeof fields.raw.by === 'string' ? fields.raw.by : '',
     index: fields.digest('index'),
     // A cause of a later version is told as an ordinary one: it is for people.
     cause: { kind: kind === 'epoch' ? kind : 'observed', summary: cause.text('summary') },

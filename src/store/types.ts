@@ -20,6 +20,8 @@ export interface Commit {
   /** Digest of the parent commit's bytes; null for the first. */
   readonly parent: Digest | null;
   readonly epoch: number;
+  /** Who wrote it, for people: the name under which the operator stood for its Lease. Empty where that is not known. */
+  readonly by: string;
   /** Digest of the index object; equal to the parent's for a commit that only claims an epoch. */
   readonly index: Digest;
   readonly cause: Cause;

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import type { link } from 'node:fs/promises';
+import { link } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Entry } from '../core/catalog.ts';
 import type { ContentPath } from '../core/content-path.ts';
@@ -32,10 +32,18 @@ export interface StoreWriterOptions {
   /** Who owns it; the store of another installation is refused. */
   readonly installation: string;
   /**
-   * `empty`: the epoch is claimed at once by a commit without a change, because the last leader may still be running.
-   * `lazy`: it released its lead in order, so the first change claims.
+   * `empty`: the epoch is claimed at once by a commit without a change, because the last leader may still be running (not
+   * in a store that is made by this very call, which no other leader can have opened). `lazy`: it released its lead in
+   * order, so the first change claims.
    */
   readonly claim: 'empty' | 'lazy';
+  /**
+   * Whether this process may still write, asked before each step that others see; once false the writer throws
+   * `Superseded`. A commit needs no clock to be refused, but the plain trees and HEAD have no name that can be taken once.
+   */
+  readonly holds?: () => boolean;
+  /** Who writes, for people. */
+  readonly by?: string;
   readonly now: () => Date;
   /** Make the folder if it is missing. Otherwise a missing folder is an error: its file system may not be mounted. */
   readonly create?: boolean;
@@ -59,7 +67,7 @@ interface Standing {
  */
 export async function createStoreWriter(options: StoreWriterOptions): Promise<StoreWriter> {
   const layout = layoutOf(options.folder);
-  const identity = await claimIdentity(layout, options.installation, options.create ?? false);
+  const { identity, made } = await claimIdentity(layout, options.installation, options.create ?? false);
   await sweepTemporary(layout, options.now());
   const loader = createLoader(layout);
   let standing = await readStanding(layout, loader);
@@ -87,8 +95,18 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
     return next;
   }
 
-  async function publish(change: StoreChange, cause: Cause, signal: AbortSignal): Promise<Commit | undefined> {
+  function fence(): void {
+    if (options.holds?.() === false) superseded ??= unled(layout.folder);
     if (superseded !== undefined) throw superseded;
+  }
+
+  const linkIfLeading: typeof link = (from, to) => {
+    fence();
+    return (options.link ?? link)(from, to);
+  };
+
+  async function publish(change: StoreChange, cause: Cause, signal: AbortSignal): Promise<Commit | undefined> {
+    fence();
     throwIfAborted(signal);
     await confirmIdentity(layout, identity);
     await heedSuperseded(() => refuseSuperseded(layout, standing.highest));
@@ -108,6 +126,7 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
 
   /** Takes the next seq, whatever the change: from here on no older leader can commit. */
   async function claim(summary: string): Promise<void> {
+    fence();
     await confirmIdentity(layout, identity);
     const next: Next =
       standing.digest === null
@@ -123,13 +142,14 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
       seq: standing.highest + 1,
       parent: standing.digest,
       epoch,
+      by: options.by ?? '',
       index: next.index,
       cause,
       at: options.now().toISOString(),
       critical: [],
       signature: null,
     };
-    const digest = await heedSuperseded(() => reserve.spend(() => appendCommit(layout, commit, options.link)));
+    const digest = await heedSuperseded(() => reserve.spend(() => appendCommit(layout, commit, linkIfLeading)));
     const parts = next.parts.ruleSets.size > 64 + 2 * next.parts.vms.size ? withoutUnused(next.parts) : next.parts;
     standing = { commit, digest, parts, highest: commit.seq };
     snapshot = snapshotOf(commit, parts);
@@ -152,6 +172,7 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
   async function settle(): Promise<void> {
     if (!unsynced) return;
     await attempt('write to disk', layout.commits, () => syncFolder(layout.commits));
+    fence();
     await reserve.spend(async () => writeHead(layout, standing.commit.seq));
     unsynced = false;
     reserve.hold(settingsBytes(standing.parts));
@@ -183,12 +204,14 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
     if (isWhole && sameTreeState(tree, savedTree)) return;
     try {
       const before = await partsAt(tree.seq);
-      tree = await applyTree(layout, tree, before, standing.parts, standing.commit.seq, mayBeOurs);
+      tree = await applyTree(layout, tree, before, standing.parts, standing.commit.seq, mayBeOurs, fence);
+      fence();
       treeParts = { seq: tree.seq, parts: standing.parts };
       if (!sameTreeState(tree, savedTree)) await reserve.spend(async () => writeTreeState(layout, tree));
       savedTree = tree;
       treeTrouble = undefined;
     } catch (thrown) {
+      if (thrown === superseded) throw thrown;
       treeTrouble = storeFailure(thrown, 'write', 'the plain trees');
     }
     reserve.hold(settingsBytes(standing.parts));
@@ -210,8 +233,9 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
     return false;
   };
 
-  if (options.claim === 'empty' || standing.highest > standing.commit.seq)
-    await inTurn(() => claim(options.claim === 'empty' ? 'new leader' : 'an unfinished commit lies before this one'));
+  const unclean = options.claim === 'empty' && !made;
+  if (unclean || standing.highest > standing.commit.seq)
+    await inTurn(() => claim(unclean ? 'new leader' : 'an unfinished commit lies before this one'));
   if (standing.digest !== null) await inTurn(catchUp);
 
   return {
@@ -239,6 +263,13 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
   };
 }
 
+function unled(folder: string): GuestStoreError {
+  return new GuestStoreError(
+    'Superseded',
+    `datastore: ${folder}: this process leads no more; another one writes here now`,
+  );
+}
+
 async function readStanding(layout: Layout, loader: Loader): Promise<Standing> {
   const highest = await findHighest(layout, 0);
   const named = await lastWhole(layout, highest);
@@ -249,6 +280,7 @@ async function readStanding(layout: Layout, loader: Loader): Promise<Standing> {
     seq: 0,
     parent: null,
     epoch: 0,
+    by: '',
     index,
     cause: { kind: 'epoch', summary: 'nothing is committed yet' },
     at: new Date(0).toISOString(),

@@ -34,6 +34,7 @@ export function snapshotOf(draft: RevisionDraft): Snapshot {
       seq,
       parent: null,
       epoch: 1,
+      by: 'test',
       index,
       cause: { kind: 'observed', summary: 'a test' },
       at: '2026-11-23T07:06:52Z',

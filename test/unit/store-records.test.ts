@@ -21,6 +21,7 @@ const commit: Commit = {
   seq: 7,
   parent: digestOf('6'),
   epoch: 2,
+  by: 'operator-0',
   index: digestOf('index'),
   cause: { kind: 'observed', summary: 'a test' },
   at: '2026-11-23T07:06:52Z',

@@ -83,6 +83,7 @@ const emptySnapshot: Snapshot = {
     seq: 0,
     parent: null,
     epoch: 0,
+    by: '',
     index: unknownDigest,
     cause: { kind: 'observed', summary: '' },
     at: '',

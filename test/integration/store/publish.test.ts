@@ -78,8 +78,11 @@ test('nothing is written when nothing changes, nor when the store is opened agai
 
 test('an unclean take-over claims an epoch at once, an orderly one with its first change', async () => {
   const folder = await testFolder();
-  const first = await openWriter(folder, { claim: 'empty' });
-  expect(first.snapshot.commit).toMatchObject({ seq: 1, epoch: 1, cause: { kind: 'epoch' } });
+  // Who made the store is the first who could write to it; whoever finds one made already may not be.
+  const maker = await openWriter(folder, { claim: 'empty' });
+  expect(maker.snapshot.seq).toBe(0);
+  const first = await openWriter(folder, { claim: 'empty', by: 'first' });
+  expect(first.snapshot.commit).toMatchObject({ seq: 1, epoch: 1, by: 'first', cause: { kind: 'epoch' } });
   const lazy = await openWriter(folder);
   expect(lazy.snapshot.seq).toBe(1);
   const commit = await publish(lazy, changeOf({ '/a': await stored(lazy, 'one') }, plainlessRow));

@@ -13,8 +13,10 @@ import {
   openReader,
   openWriter,
   pathOf,
+  plainFiles,
   plainlessRow,
   publish,
+  publishedRow,
   readSnapshot,
   stored,
 } from '../../support/store.ts';
@@ -52,9 +54,46 @@ test('a leader that was frozen finds its seq taken, and stops for good', async (
   await expect(frozen.publish(changeOf({ '/a': undefined }), observed, never)).rejects.toMatchObject({
     code: 'Superseded',
   });
-  expect(next.snapshot.seq).toBe(3);
+  expect(next.snapshot.seq).toBe(2);
   // Its blobs are harmless: no revision names them.
   expect(withoutBlobs(listing(folder))).toEqual(withoutBlobs(before));
+});
+
+test('a leader whose time is over changes nothing that others see, from that very moment on', async () => {
+  const folder = await testFolder();
+  let asked = 0;
+  let last = Number.POSITIVE_INFINITY;
+  const writer = await openWriter(folder, { holds: () => asked++ < last });
+  await publish(writer, changeOf({}, publishedRow));
+  const entries = { '/a': await stored(writer, 'a'), '/b': await stored(writer, 'b'), '/c': await stored(writer, 'c') };
+  const before = asked;
+  await publish(writer, changeOf(entries));
+  const steps = asked - before;
+  // At each step of a publication in turn: what was visible before is, and the next step is not.
+  const seen: string[] = [];
+  for (let step = 0; step < steps; step += 1) {
+    const copy = await testFolder();
+    asked = 0;
+    last = Number.POSITIVE_INFINITY;
+    const one = await openWriter(copy, { holds: () => asked++ < last });
+    await publish(one, changeOf({}, publishedRow));
+    const stale = { '/a': await stored(one, 'a'), '/b': await stored(one, 'b'), '/c': await stored(one, 'c') };
+    last = asked + step;
+    await expect(one.publish(changeOf(stale), observed, never), `step ${step}`).rejects.toMatchObject({
+      code: 'Superseded',
+    });
+    seen.push(
+      `${Math.max(...readdirSync(join(copy, '.gueststore/commits')).map(Number))} ${Object.keys(plainFiles(copy)).length}`,
+    );
+    const after = withoutBlobs(listing(copy));
+    await expect(one.publish(changeOf({ '/a': undefined }), observed, never)).rejects.toMatchObject({
+      code: 'Superseded',
+    });
+    expect(withoutBlobs(listing(copy))).toEqual(after);
+  }
+  expect(seen.at(0)).toBe('1 0');
+  expect(new Set(seen)).toContain('2 0');
+  expect(seen.at(-1)).toBe('2 3');
 });
 
 test('a leader that was frozen until its seq was collected still stops', async () => {
