@@ -5,12 +5,15 @@ import { readFlags } from './cli/flags.ts';
 import type { ExitCode } from './cli/io.ts';
 import { commandUsage, usage } from './cli/usage.ts';
 import { GuestStoreError, messageOf } from './lib/errors.ts';
+import { exitAtOnce } from './lib/lifecycle.ts';
 
 /** Wrong usage of the guest's command has a code beside those of VMware's client library. */
 const wrongUsage: Readonly<Record<string, ExitCode>> = { getcontent: 64 };
 
 /** The first major version of Node that has what this program is written in. */
 const leastNode = 24;
+
+const stopping = new AbortController();
 
 /** argv and environment in, exit code out; nothing else reads either. */
 async function main(args: readonly string[]): Promise<ExitCode> {
@@ -62,16 +65,15 @@ function checkPositionals(wanted: readonly string[], given: readonly string[]): 
   throw new GuestStoreError('InvalidArgument', `takes ${words}, not ${JSON.stringify(given)}`);
 }
 
-/** Aborts at the first SIGTERM or SIGINT; the second one ends the process at once. */
+/** Aborts `stopping` at the first SIGTERM or SIGINT; the second one ends the process at once. */
 function stopSignal(): AbortSignal {
-  const controller = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
-      controller.abort();
+      if (stopping.signal.aborted) exitAtOnce(signal === 'SIGINT' ? 130 : 143);
+      stopping.abort();
     });
   }
-  return controller.signal;
+  return stopping.signal;
 }
 
 function version(): string {
@@ -80,4 +82,7 @@ function version(): string {
 }
 
 // Files that the command still holds open have been closed by then; what is left are timers and idle connections.
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+process.exitCode = exitCode;
+// Who was told to stop is not kept by a system call that hangs.
+if (stopping.signal.aborted) setTimeout(() => exitAtOnce(exitCode), 2_000).unref();

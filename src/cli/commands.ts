@@ -74,6 +74,12 @@ const kubeconfig: Flag = {
   value: 'FILE',
   help: 'how to reach the cluster (default: as kubectl finds it, then the service account of the pod)',
 };
+const leaseDuration: Flag = {
+  name: 'lease-duration',
+  value: 'DURATION',
+  default: '15s',
+  help: 'how long a leader that is silent keeps the Lease; it gives up after two thirds of that',
+};
 const logLevel: Flag = { name: 'log-level', value: 'LEVEL', default: 'info', help: 'debug, info, warn or error' };
 
 /** Part of the contract, and refused rather than ignored until what they ask for is there. */
@@ -142,7 +148,17 @@ export const commands: Readonly<Record<string, Command>> = {
   operator: {
     summary: 'publishes the resources of a Kubernetes cluster into the datastore, and says in status what is true',
     positionals: [],
-    flags: [datastore, kubeconfig, importDir, retireHosts, later.signingKey, metrics, stuckAfter, logLevel],
+    flags: [
+      datastore,
+      kubeconfig,
+      importDir,
+      retireHosts,
+      later.signingKey,
+      leaseDuration,
+      metrics,
+      stuckAfter,
+      logLevel,
+    ],
     run: async (values, { environment, io, log, version }) => {
       refuseLater(values, [later.signingKey]);
       const { runOperator } = await import('./operator.ts');
@@ -153,6 +169,7 @@ export const commands: Readonly<Record<string, Command>> = {
         retireHostsAfter: values.duration('retire-hosts'),
         metrics: values.optional('metrics'),
         stuckAfter: readStuckAfter(values),
+        leaseDuration: readLeaseDuration(values.duration('lease-duration')),
         version,
         environment,
       };
@@ -291,6 +308,12 @@ function refuseLater(values: Values, flags: readonly Flag[]): void {
   const asked = flags.find(({ name }) => values.optional(name) !== undefined);
   if (asked === undefined) return;
   throw new GuestStoreError('NotSupportedYet', `--${asked.name} is not supported by this version; leave it out.`);
+}
+
+/** A Lease counts whole seconds, and below some of them a busy machine changes leaders for no reason. */
+function readLeaseDuration(milliseconds: number): number {
+  if (milliseconds >= 3_000 && milliseconds <= 600_000 && milliseconds % 1_000 === 0) return milliseconds;
+  throw new GuestStoreError('InvalidArgument', '--lease-duration: whole seconds, from 3s to 10m');
 }
 
 function checkTransport(name: string): void {

@@ -73,7 +73,7 @@ export async function runUp(
   const readers = new Map<string, StoreReader>();
   const looks: Check[] = [];
   for (const [name, folder] of datastores) {
-    const open = () => createStoreWriter({ folder, installation, claim: 'lazy', now, create: true });
+    const open = () => createStoreWriter({ folder, installation, claim: 'lazy', by: host, now, create: true });
     const writer = await instruments.opened(name, open);
     stack.defer(() => writer.close());
     writers.set(name, writer);

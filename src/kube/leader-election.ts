@@ -7,6 +7,9 @@ import type { Acquired } from './lease.ts';
 import { watchLease } from './lease-watch.ts';
 import { systemTimers, type Timers } from './timers.ts';
 
+export type { ElectionPace } from './candidate.ts';
+export type { Acquired } from './lease.ts';
+
 export interface Leadership {
   /** Aborts when leading is to end: what has not begun shall not begin. */
   readonly signal: AbortSignal;

@@ -1,3 +1,4 @@
+import { pause } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import type { FetchHttp, OpenImport } from '../sources/types.ts';
 import type { StoreWriter } from '../store/types.ts';
@@ -30,8 +31,11 @@ export interface OperatorOptions {
 /** resource -> desired state -> plan -> apply -> status, until the signal aborts. */
 export interface Operator {
   readonly publisher: Publisher;
-  /** Throws `Superseded` when another operator took over a datastore. */
-  run(signal: AbortSignal): Promise<void>;
+  /**
+   * Until `stop` aborts: then a commit under way is finished, and what it changed is said in status, within a second. Once
+   * `lost` aborts nothing more is said. Throws `Superseded` when another operator took over a datastore.
+   */
+  run(stop: AbortSignal, lost?: AbortSignal): Promise<void>;
   /** Everything observed so far is published, acknowledged by who is alive, and said in status. */
   settled(): Promise<void>;
 }
@@ -39,6 +43,8 @@ export interface Operator {
 const dayInMilliseconds = 86_400_000;
 /** How many sources are fetched at once. */
 const transfers = 8;
+/** Milliseconds that last words may take. */
+const lastWords = 1_000;
 
 export function createOperator(options: OperatorOptions, signal: AbortSignal): Operator {
   const { world, writers, now, instruments } = options;
@@ -89,10 +95,11 @@ export function createOperator(options: OperatorOptions, signal: AbortSignal): O
   const reporter = createReporter(reporting);
   return {
     publisher,
-    run: async (stop) => {
+    run: async (stop, lost = new AbortController().signal) => {
       // Whichever ends first ends the other: a publisher that was superseded must not be reported on.
       const ended = new AbortController();
       const both = AbortSignal.any([stop, ended.signal]);
+      const unsaid = new AbortController();
       const { outcomes } = publisher;
       const touch = (item: string) => publisher.touch('ContentItem', item);
       const forget = world.onChange((kind, key) => publisher.touch(kind, key));
@@ -103,7 +110,13 @@ export function createOperator(options: OperatorOptions, signal: AbortSignal): O
         reporter: () => reporter.waiting,
         fetches: () => fetcher.load,
       });
-      const running = [publisher.run(both), reporter.run(both), rechecks];
+      const reporting = reporter.run(AbortSignal.any([lost, unsaid.signal]));
+      const publishing = publisher
+        .run(both)
+        // What was published is still said.
+        .then(() => Promise.race([reporter.said(), reporting, pause(lastWords, unsaid.signal)]))
+        .finally(() => unsaid.abort());
+      const running = [publishing, reporting, rechecks];
       try {
         await Promise.race(running);
       } finally {

@@ -25,12 +25,16 @@ export async function openWriters(
   const writers = new Map<string, StoreWriter>();
   const told = new Map<string, string>();
   for (;;) {
+    let outrun = false;
     for (const [name, folder] of folders) {
       if (writers.has(name)) continue;
       try {
         writers.set(name, await open(folder, name));
       } catch (thrown) {
         const error = asGuestStoreError(thrown, 'StoreUnavailable');
+        // The leader before us committed once more while we looked: the next look begins from there.
+        outrun ||= error.code === 'Superseded';
+        if (error.code === 'Superseded') continue;
         if (told.get(name) === error.message) continue;
         told.set(name, error.message);
         log.error({ datastore: name, code: error.code, err: error }, 'datastore cannot be opened, will be tried again');
@@ -38,7 +42,7 @@ export async function openWriters(
       }
     }
     if (writers.size === folders.size) return writers;
-    if (!(await pause(retryAfter, signal))) {
+    if (!(await pause(outrun ? 0 : retryAfter, signal))) {
       await Promise.all([...writers.values()].map((writer) => writer.close()));
       return undefined;
     }

@@ -39,6 +39,8 @@ export interface Reporter {
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when every status is written and nobody waits for a live host. */
   settled(): Promise<void>;
+  /** Resolves when all is written that can be now: what waits for hosts, or to be tried again, may wait on. */
+  said(): Promise<void>;
 }
 
 export interface ReporterOptions {
@@ -70,6 +72,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   });
   let waiters: (() => void)[] = [];
   const lookers: (() => void)[] = [];
+  const listeners: (() => void)[] = [];
   /** performance.now() when the last look at the hosts began. */
   let lookedAt = Number.NEGATIVE_INFINITY;
   /** Hosts that stopped speaking, and when, until their VMs were told. */
@@ -204,6 +207,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       await lookedSince(one.at, signal);
       await instruments.reporter.run(() => writeOne(one, signal), performance.now() - one.at);
       if (due.size === 0) woken.resolve();
+      if (due.size === due.aside) for (const resolve of listeners.splice(0)) resolve();
       await breathe();
     }
   }
@@ -312,6 +316,7 @@ export function createReporter(options: ReporterOptions): Reporter {
         waiters.push(resolve);
         woken.resolve();
       }),
+    said: () => (due.size === due.aside ? Promise.resolve() : new Promise((resolve) => listeners.push(resolve))),
   };
 }
 

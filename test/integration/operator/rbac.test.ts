@@ -186,6 +186,7 @@ async function beginLife(name: string, url: string, missing?: Permission): Promi
       kubeconfig,
       importFolders: new Map(),
       metrics: undefined,
+      leaseDuration: 3_000,
       version: 'proof',
       environment: { POD_NAMESPACE: system, POD_NAME: own },
     },
