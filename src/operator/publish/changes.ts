@@ -2,8 +2,10 @@ import type { ContentItem, GuestVM } from '../../api/resources.generated.ts';
 import { namespaceOf } from '../../core/bounds.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { StoreWriter } from '../../store/types.ts';
-import type { DeclaredKind, ObservedKind, World } from '../types.ts';
+import type { DeclaredKind, ObservedKind, Policy, World } from '../types.ts';
 import type { Ledger } from './ledger.ts';
+import type { Selected } from './selected.ts';
+import { selectsVm } from './vm-rules.ts';
 
 /** Objects that the next pass must look at. */
 export interface Dirty {
@@ -31,6 +33,7 @@ export function createChanges(
   world: World,
   ledger: Ledger,
   writers: ReadonlyMap<string, StoreWriter>,
+  selected: Selected,
   /** Repositories that could not be published: another one's change may be what they wait for. */
   unpublished: () => Iterable<ObjectKey>,
 ): Changes {
@@ -67,11 +70,12 @@ export function createChanges(
         if (itemDepends(item, repositories, namespaces, of('ConfigMap'), of('Secret'))) items.add(key);
       }
     }
-    const anyVm = of('ClusterVMAccessPolicy').size > 0;
-    if (anyVm || repositories.size + namespaces.size + policies.size > 0) {
-      const touched = new Set([...namespaces, ...[...policies, ...repositories].map(namespaceOf)]);
+    const clusterPolicies = of('ClusterVMAccessPolicy');
+    if (repositories.size + namespaces.size + policies.size + clusterPolicies.size > 0) {
+      const touched = new Set([...namespaces, ...[...repositories].map(namespaceOf)]);
+      const concerns = policyConcerns(world, selected, policies, clusterPolicies);
       for (const [key, vm] of world.vms) {
-        if (anyVm || touched.has(vm.metadata.namespace) || repositories.has(repositoryOf(vm))) vms.add(key);
+        if (touched.has(vm.metadata.namespace) || repositories.has(repositoryOf(vm)) || concerns(key, vm)) vms.add(key);
       }
     }
     return { repositories, items, vms, policies, clusterPolicies: of('ClusterVMAccessPolicy'), datastores };
@@ -128,6 +132,30 @@ function itemDepends(
     (configMapKeyRef !== undefined && configMaps.has(`${namespace}/${configMapKeyRef.name}`)) ||
     (secretKeyRef !== undefined && secrets.has(`${namespace}/${secretKeyRef.name}`))
   );
+}
+
+/** Whether one of the policies selected a VM when that was last looked at, or does so now. */
+function policyConcerns(
+  world: World,
+  selected: Selected,
+  policies: ReadonlySet<ObjectKey>,
+  clusterPolicies: ReadonlySet<ObjectKey>,
+): (key: ObjectKey, vm: GuestVM) => boolean {
+  const changed = [
+    ...[...policies].map((key) => ['VMAccessPolicy', key, world.policies.get(key)] as const),
+    ...[...clusterPolicies].map((key) => ['ClusterVMAccessPolicy', key, world.clusterPolicies.get(key)] as const),
+  ].map(([kind, key, policy]) => ({ policy, before: selected.vmsOf(kind, key) }));
+  return (key, vm) =>
+    changed.some(({ policy, before }) => before.has(key) || (policy !== undefined && maySelect(policy, vm, world)));
+}
+
+/** A selector that cannot be understood might select any VM. */
+function maySelect(policy: Policy, vm: GuestVM, world: World): boolean {
+  try {
+    return selectsVm(policy, vm, world);
+  } catch {
+    return true;
+  }
 }
 
 function repositoryOf({ metadata, spec }: GuestVM): ObjectKey {

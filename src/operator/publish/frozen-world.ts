@@ -1,18 +1,32 @@
 import type { World } from '../types.ts';
+import { FreezableMap } from './freezable-map.ts';
+
+const views = [
+  'repositories',
+  'items',
+  'policies',
+  'clusterPolicies',
+  'vms',
+  'namespaces',
+  'datastores',
+] as const satisfies (keyof World)[];
 
 /**
  * The world as it is now, for one pass: what is observed meanwhile belongs whole to the next, or a revision could hold the
- * new rules of one change with the old content that they were not made for.
+ * new rules of one change with the old content that they were not made for. Good until `thaw`, or until it is frozen again.
  */
 export function frozenWorld(world: World): World {
-  return {
-    ...world,
-    repositories: new Map(world.repositories),
-    items: new Map(world.items),
-    policies: new Map(world.policies),
-    clusterPolicies: new Map(world.clusterPolicies),
-    vms: new Map(world.vms),
-    namespaces: new Map(world.namespaces),
-    datastores: new Map(world.datastores),
-  };
+  return { ...world, ...Object.fromEntries(views.map((view) => [view, frozen<unknown>(world[view])])) };
+}
+
+/** After the pass: what was there before is let go. */
+export function thaw(world: World): void {
+  for (const view of views) {
+    const map: ReadonlyMap<string, unknown> = world[view];
+    if (map instanceof FreezableMap) map.thaw();
+  }
+}
+
+function frozen<Value>(map: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> {
+  return map instanceof FreezableMap ? map.freeze() : new Map(map);
 }

@@ -7,6 +7,7 @@ import { parseDuration } from '../../core/duration.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, ItemOutcome } from '../../core/outcome.ts';
 import { requestOf } from '../../core/reconcile-request.ts';
+import { createBreath } from '../../lib/lifecycle.ts';
 import type { StoreWriter } from '../../store/types.ts';
 import type { Attempt, Contents } from './contents.ts';
 import type { Draft } from './draft.ts';
@@ -45,6 +46,7 @@ export async function passItems(
   signal: AbortSignal,
 ): Promise<Map<ObjectKey, ItemOutcome>> {
   const outcomes = new Map<ObjectKey, ItemOutcome>();
+  const breathe = createBreath();
   const grounds = new Map<ObjectKey, Ground>();
   const queue = [...keys];
   for (const seen = new Set<ObjectKey>(); queue.length > 0; ) {
@@ -62,9 +64,13 @@ export async function passItems(
       release(pass, claim, key);
       queue.push(...paths.wanting(claim));
     }
+    await breathe();
   }
   const resolved = await resolveAll(pass, contents, grounds, signal);
-  for (const one of resolved.toSorted((a, b) => (a.key < b.key ? -1 : 1))) outcomes.set(one.key, settle(pass, one));
+  for (const one of resolved.toSorted((a, b) => (a.key < b.key ? -1 : 1))) {
+    outcomes.set(one.key, settle(pass, one));
+    await breathe();
+  }
   return outcomes;
 }
 
@@ -138,6 +144,7 @@ async function resolveAll(
 ): Promise<Resolved[]> {
   const resolved: Resolved[] = [];
   const waiting = grounds.entries();
+  const breathe = createBreath();
   const read = async () => {
     for (const [key, ground] of waiting) {
       const { item, repository, spec, path, draft, writer } = ground;
@@ -160,6 +167,7 @@ async function resolveAll(
       if (blocked !== undefined) contents.forget(key);
       const attempt = blocked ?? (await contents.resolve(wanted, signal));
       resolved.push({ ...ground, key, attempt: namedBound(attempt, room) });
+      await breathe();
     }
   };
   await Promise.all(Array.from({ length: readers }, read));

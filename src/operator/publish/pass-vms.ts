@@ -5,6 +5,7 @@ import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, VmOutcome } from '../../core/outcome.ts';
 import { requestOf } from '../../core/reconcile-request.ts';
 import type { RuleRecord, RuleSet, VmRow } from '../../core/settings.ts';
+import { createBreath } from '../../lib/lifecycle.ts';
 import { exportRules } from '../../rules/rule-strings.ts';
 import type { Posture } from '../../rules/rules-for-vm.ts';
 import type { Addresses } from './addresses.ts';
@@ -21,19 +22,21 @@ const maxExported = 8 * 1024;
  * Drafts the rows of VMs: where each is met, which repository it is served from, which rules it has. Rules that cannot be
  * compiled leave the last good ones in force.
  */
-export function passVms(
+export async function passVms(
   pass: Pass,
   addresses: Addresses,
   selected: Selected,
   applied: AppliedPolicies,
   keys: Iterable<ObjectKey>,
-): Map<ObjectKey, VmOutcome> {
+): Promise<Map<ObjectKey, VmOutcome>> {
   const outcomes = new Map<ObjectKey, VmOutcome>();
   const rules = createRulesOfVms(pass.world, applied);
+  const breathe = createBreath();
   // Addresses first: a conflict concerns both claimants, whichever changed.
   const all = new Set(keys);
   for (const key of [...all]) {
     for (const other of addresses.claim(key, addressOf(pass, key))) all.add(other);
+    await breathe();
   }
   for (const key of all) {
     const vm = declared(pass.world.vms.get(key));
@@ -43,6 +46,7 @@ export function passVms(
       selected.forget(key);
       for (const draft of pass.drafts.values()) draft.setVm(key, undefined, undefined);
     }
+    await breathe();
   }
   return outcomes;
 }

@@ -34,7 +34,7 @@ export async function planWorld(world: World, signal: AbortSignal): Promise<Read
   const pass: Pass = { world, ledger: createLedger(new Map()), writers, drafts, now: new Date() };
   passRepositories(pass, world.repositories.keys());
   await passItems(pass, sourcelessContents(world), createPaths(), world.items.keys(), signal);
-  passVms(
+  await passVms(
     pass,
     createAddresses(),
     createSelected(),

@@ -11,7 +11,7 @@ import { createChanges, type Dirty } from './changes.ts';
 import type { Contents } from './contents.ts';
 import { createDraft, type Draft } from './draft.ts';
 import { createExpiries } from './expiries.ts';
-import { frozenWorld } from './frozen-world.ts';
+import { frozenWorld, thaw } from './frozen-world.ts';
 import { type Claim, createLedger, type Ledger } from './ledger.ts';
 import { noOutcomes, type Outcomes, type Pass } from './pass.ts';
 import { passDatastores } from './pass-datastores.ts';
@@ -67,12 +67,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const { world, writers, log, rounds, onOutcome } = options;
   const ledger = createLedger(snapshotsOf(writers));
   const outcomes = noOutcomes();
-  const changes = createChanges(world, ledger, writers, () =>
+  const selected = createSelected();
+  const changes = createChanges(world, ledger, writers, selected, () =>
     [...outcomes.repositories].flatMap(([key, { failure }]) => (failure === undefined ? [] : [key])),
   );
   const addresses = createAddresses();
   const paths = createPaths();
-  const selected = createSelected();
   const applied = createAppliedPolicies(() => publishedRuleSets(writers));
   const revisions = new Map<ObjectKey, number>();
   const window = createQuietWindow(quietWindow, longestWindow);
@@ -137,6 +137,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
       changes.restore(dirty);
       if (signal.aborted) return true;
       throw thrown;
+    } finally {
+      thaw(world);
     }
   }
 
@@ -153,7 +155,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
     const repositories = passRepositories(work, dirty.repositories);
     const items = await passItems(work, options.contents, paths, dirty.items, signal);
-    const vms = passVms(work, addresses, selected, applied, dirty.vms);
+    const vms = await passVms(work, addresses, selected, applied, dirty.vms);
     const failures = new Map<string, Failure>();
     for (const [name, draft] of drafts) {
       const failure = await publish(work, name, draft, bases.get(name), items, signal);

@@ -20,6 +20,7 @@ import type { Check } from '../../lib/health.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Metrics } from '../../lib/metrics.ts';
 import type { Shown } from '../instruments.ts';
+import { FreezableMap } from '../publish/freezable-map.ts';
 import type { DeclaredKind, ObservedKind, World } from '../types.ts';
 import { resources } from './cluster-resources.ts';
 
@@ -58,7 +59,7 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
     viewOf: (object: Stored<T>) => View,
     selection: { readonly metadataOnly?: boolean } = {},
   ): { readonly view: ReadonlyMap<ObjectKey, View>; readonly informer: Informer<T> } {
-    const view = new Map<ObjectKey, View>();
+    const view = new FreezableMap<ObjectKey, View>();
     const informer = createInformer<T>({ ...options, resource, ...selection });
     informer.onChange((change) => {
       if (change.type === 'deleted') view.delete(change.key);

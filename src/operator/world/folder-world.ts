@@ -17,6 +17,7 @@ import type { Labels } from '../../core/selector.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { sameRecord } from '../publish/draft.ts';
+import { FreezableMap } from '../publish/freezable-map.ts';
 import { frozenWorld } from '../publish/frozen-world.ts';
 import type { HostStatus, ObservedKind, StatusSink, World, WrittenStatus } from '../types.ts';
 import { findManifests, type ManifestFile, type ManifestFolder } from './manifest-files.ts';
@@ -73,10 +74,10 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
 
   const datastores = new Map<string, GuestStoreDatastore>();
   const repositories = new Map<ObjectKey, GuestStoreRepository>();
-  const items = new Map<ObjectKey, ContentItem>();
+  const items = new FreezableMap<ObjectKey, ContentItem>();
   const policies = new Map<ObjectKey, VMAccessPolicy>();
   const clusterPolicies = new Map<ObjectKey, ClusterVMAccessPolicy>();
-  const vms = new Map<ObjectKey, GuestVM>();
+  const vms = new FreezableMap<ObjectKey, GuestVM>();
   const namespaces = new Map<string, Labels>();
   const configMaps = new Map<ObjectKey, Helper>();
   const secrets = new Map<ObjectKey, Helper>();
