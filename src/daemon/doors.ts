@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, chown, lstat, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ObjectKey } from '../core/names.ts';
+import type { VmRow } from '../core/settings.ts';
 import { asGuestStoreError, errnoOf, GuestStoreError } from '../lib/errors.ts';
 import type { Snapshot, StoreReader } from '../store/types.ts';
 import { type Place, placeOf, type Roots } from './place.ts';
@@ -47,15 +48,9 @@ const breadth = 32;
 
 export function createDoors({ host, transport, roots, serviceOf }: DoorsParts): Doors {
   const doors = new Map<string, OpenDoor>();
+  const known: Known = new WeakMap();
 
-  async function open(place: Place, tenants: readonly Tenant[], folders: Map<string, Promise<void>>): Promise<void> {
-    const folder = dirname(place.address);
-    let prepared = folders.get(folder);
-    if (prepared === undefined) {
-      prepared = prepareSocketFolder(place.root, folder);
-      folders.set(folder, prepared);
-    }
-    await prepared;
+  async function open(place: Place, tenants: readonly Tenant[]): Promise<void> {
     const known = doors.get(place.address);
     if (known !== undefined) {
       known.address.tenants = tenants;
@@ -66,6 +61,15 @@ export function createDoors({ host, transport, roots, serviceOf }: DoorsParts): 
     const address: Address = { path: place.address, tenants };
     const { door, inode } = await openSocket(transport, place, serviceOf(address));
     doors.set(place.address, { address, door, inode, owner: ownerOf(place) });
+  }
+
+  /** Whether a door stands as these claimants want it: of thousands, one revision changes few. */
+  function stands(address: string, claimants: readonly Claim[]): boolean {
+    const known = doors.get(address);
+    const [first] = claimants;
+    if (known === undefined || first === undefined || known.owner !== ownerOf(first.place)) return false;
+    const { tenants } = known.address;
+    return tenants.length === claimants.length && claimants.every(({ tenant }, index) => tenant === tenants[index]);
   }
 
   async function shut({ address, door, inode }: OpenDoor): Promise<void> {
@@ -83,22 +87,28 @@ export function createDoors({ host, transport, roots, serviceOf }: DoorsParts): 
         refusals.set(store, record);
         record[vm] = { reason: error.code, message: error.message };
       };
-      const claims = claimsOf(host, stores, roots, refuse);
+      const claims = claimsOf(host, stores, roots, known, refuse);
       await inParallel(
         [...doors.values()].filter(({ address }) => !claims.has(address.path)),
         shut,
       );
-      const folders = new Map<string, Promise<void>>();
-      await inParallel([...claims.values()], async (claimants) => {
+      const troubles = await prepareFolders(claims.values());
+      const left: (readonly [string, readonly Claim[]])[] = [];
+      for (const [address, claimants] of claims) {
+        const tenants = claimants.map(({ tenant }) => tenant);
+        for (const tenant of claimants.length > 1 ? tenants : []) refuse(tenant, conflict(address, tenants));
+        const trouble = troubles.get(dirname(address));
+        if (trouble !== undefined) for (const tenant of tenants) refuse(tenant, trouble);
+        else if (!stands(address, claimants)) left.push([address, claimants]);
+      }
+      await inParallel(left, async ([address, claimants]) => {
         const [first] = claimants;
         if (first === undefined) return;
         const tenants = claimants.map(({ tenant }) => tenant);
-        for (const tenant of claimants.length > 1 ? tenants : [])
-          refuse(tenant, conflict(first.place.address, tenants));
         try {
-          await open(first.place, tenants, folders);
+          await open(first.place, tenants);
         } catch (thrown) {
-          const error = asChannelError(thrown, first.place.address);
+          const error = asChannelError(thrown, address);
           for (const tenant of tenants) refuse(tenant, error);
         }
       });
@@ -111,11 +121,30 @@ export function createDoors({ host, transport, roots, serviceOf }: DoorsParts): 
   };
 }
 
+/** Makes each folder in which a door is to be, and looks after it; says which cannot be used. */
+async function prepareFolders(claims: Iterable<readonly Claim[]>): Promise<ReadonlyMap<string, GuestStoreError>> {
+  const folders = new Map<string, Place>();
+  for (const [first] of claims) if (first !== undefined) folders.set(dirname(first.place.address), first.place);
+  const troubles = new Map<string, GuestStoreError>();
+  await inParallel([...folders], async ([folder, { root, address }]) => {
+    try {
+      await prepareSocketFolder(root, folder);
+    } catch (thrown) {
+      troubles.set(folder, asChannelError(thrown, address));
+    }
+  });
+  return troubles;
+}
+
+/** Claims of rows that were seen before: between two revisions most rows are the very same. */
+type Known = WeakMap<VmRow, Claim>;
+
 /** All that name an address, by address; who cannot have one is refused. */
 function claimsOf(
   host: string,
   stores: ReadonlyMap<string, { readonly reader: StoreReader; readonly snapshot: Snapshot }>,
   roots: Roots,
+  known: Known,
   refuse: (claimant: { store: string; vm: ObjectKey }, error: GuestStoreError) => void,
 ): Map<string, Claim[]> {
   const claims = new Map<string, Claim[]>();
@@ -123,10 +152,10 @@ function claimsOf(
     for (const [vm, row] of snapshot.vms()) {
       if (row.host !== host) continue;
       try {
-        const place = placeOf(vm, row.channel, roots);
-        const claim: Claim = { tenant: { vm, store, reader, channel: row.channel }, place };
-        const others = claims.get(place.address);
-        if (others === undefined) claims.set(place.address, [claim]);
+        const claim = known.get(row) ?? claimOf(vm, row, store, reader, roots);
+        known.set(row, claim);
+        const others = claims.get(claim.place.address);
+        if (others === undefined) claims.set(claim.place.address, [claim]);
         else others.push(claim);
       } catch (error) {
         refuse({ store, vm }, asGuestStoreError(error, 'ChannelRefused'));
@@ -134,6 +163,10 @@ function claimsOf(
     }
   }
   return claims;
+}
+
+function claimOf(vm: ObjectKey, row: VmRow, store: string, reader: StoreReader, roots: Roots): Claim {
+  return { tenant: { vm, store, reader, channel: row.channel }, place: placeOf(vm, row.channel, roots) };
 }
 
 /**
