@@ -44,12 +44,19 @@ export interface Installation extends AsyncDisposable {
 }
 
 export interface OperatorStart extends Runtime {
+  /** More of its flags. */
+  readonly arguments?: readonly string[];
   /** Where it finds the API server; a proxy of the test's own, say. */
   readonly url?: string;
 }
 
+export interface InstallationOptions {
+  /** False: nobody looks for faults in each status that is stored, which would be felt in measurements. */
+  readonly checked?: boolean;
+}
+
 /** Starts an API server of its own (about 5 s) and installs `manifests/` there. No program of ours runs yet. */
-export async function createInstallation(): Promise<Installation> {
+export async function createInstallation({ checked = true }: InstallationOptions = {}): Promise<Installation> {
   await using stack = new AsyncDisposableStack();
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'gs-')));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -62,7 +69,7 @@ export async function createInstallation(): Promise<Installation> {
   const admin = (args: readonly string[], input?: string) => kubectl(server, args, input);
   await admin(['apply', '-k', manifests]);
   await admin(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
-  stack.use(await watchStatuses(server));
+  if (checked) stack.use(await watchStatuses(server));
   const token = await eventually(() =>
     admin(['create', 'token', serviceAccount, '--namespace', systemNamespace, '--duration=24h']),
   );
@@ -80,9 +87,9 @@ export async function createInstallation(): Promise<Installation> {
     imports,
     operatorToken: token.trim(),
     kubectl: admin,
-    startOperator: async ({ url = server.url, ...runtime } = {}) => {
+    startOperator: async ({ url = server.url, arguments: more = [], ...runtime } = {}) => {
       await writeFile(kubeconfig, kubeconfigOf(url, server.caFile, token.trim()), { mode: 0o600 });
-      return await start(['operator', ...operatorPlaces], runtime);
+      return await start(['operator', ...operatorPlaces, ...more], runtime);
     },
     startDaemon: async (host, runtime) => {
       const places = ['--datastore', `default=${datastore}`, '--run-dir', runDir(host), '--log-dir', logs(host)];
