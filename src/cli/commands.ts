@@ -1,3 +1,4 @@
+import { parseDuration } from '../core/duration.ts';
 import { GuestStoreError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { type Flag, readNamedFolders, type Values } from './flags.ts';
@@ -106,6 +107,24 @@ const place: readonly Flag[] = [
   { name: 'manifests', value: 'DIR', help: 'look at a folder of manifests' },
   { name: 'datastore', value: 'DIR', help: 'look at a datastore' },
   kubeconfig,
+];
+
+/** Which objects of the cluster, as for `get`. */
+const targets: readonly Flag[] = [
+  { name: 'all', help: 'all objects of the kind' },
+  {
+    name: 'namespace',
+    short: 'n',
+    value: 'NAMESPACE',
+    help: "where they are (default: the kubeconfig's, then default)",
+  },
+  { name: 'all-namespaces', short: 'A', help: 'with --all: in every namespace' },
+  kubeconfig,
+];
+const waiting: readonly Flag[] = [
+  { name: 'wait', help: 'wait for the outcome, and exit with 1 unless all are Ready (as without --no-wait)' },
+  { name: 'no-wait', help: 'do not wait' },
+  { name: 'timeout', value: 'DURATION', default: '5m', help: 'how long to wait, such as 90s' },
 ];
 
 export const commands: Readonly<Record<string, Command>> = {
@@ -294,6 +313,26 @@ export const commands: Readonly<Record<string, Command>> = {
       return (await import('./get.ts')).runGet(options, io);
     },
   },
+  reconcile: {
+    summary: 'asks the operator to look at an object and its source now, and waits for the outcome',
+    positionals: ['KIND', '[NAME]'],
+    flags: [...targets, ...waiting],
+    run: async (values, { io, version }) =>
+      (await import('./reconcile.ts')).runReconcile({ ...readTargets(values, version), ...readWaiting(values) }, io),
+  },
+  suspend: {
+    summary: 'stops work on an object: what is in force stays, edits wait',
+    positionals: ['KIND', '[NAME]'],
+    flags: targets,
+    run: async (values, { io, version }) => (await import('./suspend.ts')).runSuspend(readTargets(values, version), io),
+  },
+  resume: {
+    summary: 'takes up work on a suspended object again, and waits for the outcome',
+    positionals: ['KIND', '[NAME]'],
+    flags: [...targets, ...waiting],
+    run: async (values, { io, version }) =>
+      (await import('./suspend.ts')).runResume({ ...readTargets(values, version), ...readWaiting(values) }, io),
+  },
   validate: {
     summary: 'says what the API server would refuse in manifests, and warns of what would be in vain',
     positionals: ['FILE|DIR...'],
@@ -314,6 +353,25 @@ function refuseLater(values: Values, flags: readonly Flag[]): void {
 function readLeaseDuration(milliseconds: number): number {
   if (milliseconds >= 3_000 && milliseconds <= 600_000 && milliseconds % 1_000 === 0) return milliseconds;
   throw new GuestStoreError('InvalidArgument', '--lease-duration: whole seconds, from 3s to 10m');
+}
+
+function readTargets(values: Values, version: string) {
+  const [kind = '', name] = values.positionals;
+  const [all, allNamespaces] = [values.on('all'), values.on('all-namespaces')];
+  if (allNamespaces && !all) throw new GuestStoreError('InvalidArgument', '-A goes with --all');
+  return {
+    kind,
+    name,
+    all,
+    allNamespaces,
+    namespace: values.optional('namespace'),
+    kubeconfig: values.optional('kubeconfig'),
+    version,
+  };
+}
+
+function readWaiting(values: Values) {
+  return { wait: !values.on('no-wait'), timeout: parseDuration(values.text('timeout')) };
 }
 
 function checkTransport(name: string): void {

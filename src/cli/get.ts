@@ -6,6 +6,7 @@ import { readKeptStatus } from '../operator/world/kept-status.ts';
 import { listDocuments, readDocument } from '../store/documents.ts';
 import { layoutOf } from '../store/layout.ts';
 import type { ExitCode, Io } from './io.ts';
+import { kindsNamed, orderOfKinds } from './kind-words.ts';
 import type { Place } from './place.ts';
 import { troubleRows } from './status-rows.ts';
 import { formatTable } from './table.ts';
@@ -19,40 +20,6 @@ export interface GetOptions {
   readonly version: string;
 }
 
-/** What people type, in the words of `kubectl get` too. */
-const kindsOf: Readonly<Record<string, readonly Resource['kind'][]>> = {
-  datastores: ['GuestStoreDatastore'],
-  repositories: ['GuestStoreRepository'],
-  items: ['ContentItem'],
-  policies: ['VMAccessPolicy', 'ClusterVMAccessPolicy'],
-  vms: ['GuestVM'],
-  hosts: ['GuestStoreHost'],
-  all: [
-    'GuestStoreDatastore',
-    'GuestStoreRepository',
-    'ContentItem',
-    'VMAccessPolicy',
-    'ClusterVMAccessPolicy',
-    'GuestVM',
-    'GuestStoreHost',
-  ],
-};
-const alias: Readonly<Record<string, string>> = {
-  datastore: 'datastores',
-  gsds: 'datastores',
-  repository: 'repositories',
-  gsrepo: 'repositories',
-  item: 'items',
-  gsitem: 'items',
-  policy: 'policies',
-  gspolicy: 'policies',
-  gscpolicy: 'policies',
-  vm: 'vms',
-  gsvm: 'vms',
-  host: 'hosts',
-  gshost: 'hosts',
-};
-
 interface Seen {
   readonly objects: readonly Resource[];
   readonly trouble: readonly string[][];
@@ -60,13 +27,7 @@ interface Seen {
 
 /** `gueststore get KIND [NAME]`: status at a glance, from a datastore that `up` writes, a cluster, or bare manifests. */
 export async function runGet(options: GetOptions, io: Io): Promise<ExitCode> {
-  const kinds = kindsOf[alias[options.kind] ?? options.kind];
-  if (kinds === undefined) {
-    throw new GuestStoreError(
-      'InvalidArgument',
-      `there is no kind "${options.kind}": ${Object.keys(kindsOf).join(', ')}`,
-    );
-  }
+  const kinds = kindsNamed(options.kind);
   const seen = await look(options, io);
   const objects = seen.objects.filter(
     ({ kind, metadata }) =>
@@ -190,5 +151,5 @@ function detail(object: Resource): string {
 }
 
 function sortKey({ kind, metadata }: Resource): string {
-  return `${kindsOf.all?.indexOf(kind)} ${metadata.namespace ?? ''}/${metadata.name}`;
+  return `${orderOfKinds.indexOf(kind)} ${metadata.namespace ?? ''}/${metadata.name}`;
 }

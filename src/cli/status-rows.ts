@@ -1,6 +1,7 @@
 import type { Finding } from '../api/findings.ts';
 import { type Condition, conditionOf } from '../core/conditions.ts';
 import { keyOf } from '../core/names.ts';
+import { orderOfKinds } from './kind-words.ts';
 
 /** What stands in a status table of any object. */
 export interface StatusObject {
@@ -11,27 +12,18 @@ export interface StatusObject {
 
 export const statusHeader = ['KIND', 'NAME', 'READY', 'REASON', 'MESSAGE'] as const;
 
-/** Kinds in the order in which people think of them. */
-const order = [
-  'GuestStoreDatastore',
-  'GuestStoreRepository',
-  'ContentItem',
-  'VMAccessPolicy',
-  'ClusterVMAccessPolicy',
-  'GuestVM',
-  'GuestStoreHost',
-];
-
 export function statusRows(objects: Iterable<StatusObject>): string[][] {
   return [...objects]
-    .toSorted(
-      (a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || (keyOf(a.metadata) < keyOf(b.metadata) ? -1 : 1),
-    )
+    .toSorted((a, b) => place(a.kind) - place(b.kind) || (keyOf(a.metadata) < keyOf(b.metadata) ? -1 : 1))
     .map(({ kind, metadata, status }) => {
       const ready = conditionOf(status.conditions, 'Ready');
       const { reason = 'Pending', message = 'Not looked at yet.' } = ready ?? {};
       return [kind, keyOf(metadata), ready?.status ?? 'Unknown', reason, message];
     });
+}
+
+function place(kind: string): number {
+  return orderOfKinds.findIndex((one) => one === kind);
 }
 
 /** Files that could not be taken: a row each, with place, reason and way out of the first fault. */
