@@ -16,11 +16,17 @@ import type {
  * stalls nothing. Messages count no hosts: else every status would be written again when one of many comes or goes.
  * `Reconciling` and `Stalled` stand only while true (kstatus).
  */
-export function readiness(outcome: Outcome, reach: Reach): Fact[] {
+export function readiness(outcome: Outcome, reach: Reach, suspendedBy = 'spec.suspend'): Fact[] {
   const { failure, seq, suspended } = outcome;
   if (suspended) {
-    const kept = seq === undefined ? 'Nothing is published yet' : 'What is published stays';
-    return [fact('Ready', true, 'Suspended', `${kept}: spec.suspend is true.`)];
+    const wayOut = `while ${suspendedBy} is true; set it to false to go on.`;
+    if (seq !== undefined) {
+      return [fact('Ready', true, 'Suspended', `What is published stays, and edits wait, ${wayOut}`)];
+    }
+    return [
+      fact('Ready', false, 'Suspended', `Nothing is published, and nothing will be ${wayOut}`),
+      fact('Stalled', true, 'Suspended', `Nothing is done ${wayOut}`),
+    ];
   }
   if (failure !== undefined) {
     return [
@@ -40,7 +46,9 @@ export function readiness(outcome: Outcome, reach: Reach): Fact[] {
 }
 
 export function itemFacts(outcome: ItemOutcome, reach: Reach): Fact[] {
-  const ready = outcome.fetching ? inProgress('Fetching', 'The source is being fetched.') : readiness(outcome, reach);
+  const ready = outcome.fetching
+    ? inProgress('Fetching', 'The source is being fetched.')
+    : readiness(outcome, reach, "spec.suspend (its own, or its repository's)");
   const source = outcome.sourceFailure ?? (isOfSource(outcome.failure?.reason) ? outcome.failure : undefined);
   const facts = [...ready, ...notSupportedFacts(outcome)];
   if (source !== undefined) facts.push(fact('SourceReady', false, source.reason, source.message));

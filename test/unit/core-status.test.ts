@@ -119,7 +119,7 @@ describe('an item', () => {
       name: 'suspended and failing',
       is: { suspended: true, ...failing('PathConflict', true) },
       reach: served,
-      says: { Ready: 'True Suspended' },
+      says: { Ready: 'False Suspended', Stalled: 'True Suspended' },
     },
     {
       name: 'asked nothing of its source',
@@ -184,7 +184,8 @@ describe('a policy', () => {
 
   test('that begins suspended has no rules in effect', () => {
     expect(said(policyFacts({ ...policy, suspended: true, seq: undefined }, alone))).toEqual({
-      Ready: 'True Suspended',
+      Ready: 'False Suspended',
+      Stalled: 'True Suspended',
     });
   });
 

@@ -282,7 +282,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
         const before = known.get(key);
         const own = touched.has(key) || before?.seq === undefined;
         const policy = all.get(key);
-        if (outcome.failure !== undefined || (policy !== undefined && applied.of(policy) === undefined)) return outcome;
+        const inForce = policy === undefined || applied.of(policy) !== undefined;
+        // What a suspended one says now is not in force, and what it said before is.
+        if (!inForce || (outcome.failure !== undefined && !outcome.suspended)) return outcome;
         if (!own) return { ...outcome, seq: before.seq, inherited: before.inherited };
         const vms = [...selected.vmsOf(kind, key)].flatMap((vm) => outcomes.vms.get(vm) ?? []);
         const seq = vms.reduce((latest, vm) => Math.max(latest, vm.seq ?? 0), 0);
@@ -380,12 +382,13 @@ function ends(published: ReadonlyMap<string, Snapshot>, failures: ReadonlyMap<st
     /** Whether the datastore holds anything of it. */
     there: boolean,
   ): One => {
+    const latest = published.get(datastore)?.seq ?? 0;
+    const kept = { seq: before?.seq ?? latest, inherited: before?.inherited ?? true };
+    // It asks for nothing, so nothing that failed is its own; what it has, it keeps.
+    if (outcome.suspended) return there ? { ...outcome, ...kept } : { ...outcome, seq: undefined };
     const failure = outcome.failure ?? failures.get(datastore);
     if (failure !== undefined || outcome.fetching === true) return { ...outcome, failure, seq: undefined };
-    if (outcome.suspended && !there) return { ...outcome, seq: undefined };
-    const latest = published.get(datastore)?.seq ?? 0;
-    if (changed === true) return { ...outcome, seq: latest, inherited: false };
-    return { ...outcome, seq: before?.seq ?? latest, inherited: before?.inherited ?? true };
+    return changed === true ? { ...outcome, seq: latest, inherited: false } : { ...outcome, ...kept };
   };
 }
 

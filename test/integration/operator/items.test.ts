@@ -288,7 +288,7 @@ describe('room', () => {
 describe('suspend', () => {
   test('of an item that was never published is trouble to guests, until it is resumed', async () => {
     const fleet = await startFleet({ files: { ...ground, 'a.yaml': yaml(item('a', '/a', 'one', { suspend: true })) } });
-    await fleet.shows('ContentItem', 'fleet/a', { ready: true, reason: 'Suspended' });
+    await fleet.shows('ContentItem', 'fleet/a', { ready: false, reason: 'Suspended' });
     expect((await fleet.get('web', '/a')).status).toBe(503);
     await fleet.write({ 'a.yaml': yaml(item('a', '/a', 'one')) });
     await fleet.gets('web', '/a', 'one');
@@ -310,7 +310,7 @@ describe('suspend', () => {
     });
     await fleet.shows('GuestStoreRepository', 'fleet/main', { ready: true, reason: 'Suspended' });
     await fleet.write({ 'a.yaml': yaml(item('a', '/a', 'three')), 'b.yaml': yaml(item('b', '/b', 'b')) });
-    await fleet.shows('ContentItem', 'fleet/b', { ready: true, reason: 'Suspended', message: /Nothing is published/ });
+    await fleet.shows('ContentItem', 'fleet/b', { ready: false, reason: 'Suspended', message: /Nothing is published/ });
     await fleet.restart();
     expect((await fleet.get('web', '/a')).body.toString()).toBe('two');
     expect((await fleet.get('web', '/b')).status).toBe(404);

@@ -80,7 +80,7 @@ describe('channels', () => {
     await fleet.gets('web', '/a', 'a');
     await fleet.write({ 'v.yaml': yaml(vm('web', { suspend: true, enabled: false }), vm('new', { suspend: true })) });
     await fleet.shows('GuestVM', 'fleet/web', { ready: true, reason: 'Suspended', generation: 2 });
-    await fleet.shows('GuestVM', 'fleet/new', { ready: true, reason: 'Suspended', message: /Nothing/ });
+    await fleet.shows('GuestVM', 'fleet/new', { ready: false, reason: 'Suspended', message: /Nothing/ });
     await fleet.write({ 'p.yaml': yaml(policy('p', { deny: ['/a'] })) });
     await fleet.shows('VMAccessPolicy', 'fleet/p', { ready: true, reason: 'Served' });
     await fleet.restart();
@@ -254,7 +254,7 @@ describe('rules', () => {
     const fleet = await startFleet({
       files: { ...ground, 'v.yaml': yaml(vm('web')), 'p.yaml': yaml(policy('p', { deny: ['/a'] }, { suspend: true })) },
     });
-    await fleet.shows('VMAccessPolicy', 'fleet/p', { ready: true, reason: 'Suspended', message: /Nothing/ });
+    await fleet.shows('VMAccessPolicy', 'fleet/p', { ready: false, reason: 'Suspended', message: /Nothing/ });
     expect((await fleet.get('web', '/a')).body.toString()).toBe('a');
     await fleet.write({ 'p.yaml': yaml(policy('p', { deny: ['/a'] })) });
     await fleet.gets('web', '/a', 403);
