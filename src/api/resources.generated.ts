@@ -160,7 +160,7 @@ export interface ClusterVMAccessPolicyStatus {
   readonly observedGeneration?: number;
   /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
-  /** What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective and Programmed. */
+  /** What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective, Programmed and NotSupportedYet. */
   readonly conditions?: readonly Condition[];
   /** VMs that are selected. */
   readonly matched?: number;
@@ -333,7 +333,7 @@ export interface ContentItemStatus {
   readonly observedGeneration?: number;
   /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
-  /** What is true of the object now. Types are Ready, Reconciling, Stalled, SourceReady, Verified, Stored and Served. */
+  /** What is true of the object now. Types are Ready, Reconciling, Stalled, SourceReady, Verified, Stored, Served and NotSupportedYet. */
   readonly conditions?: readonly Condition[];
   /** Digest of what is published; never of a Secret. */
   readonly digest?: string;
@@ -423,7 +423,7 @@ export interface GuestStoreHostStatus {
   readonly observedGeneration?: number;
   /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
-  /** What is true of the object now. Types are Ready, Reconciling, Stalled and Served. */
+  /** What is true of the object now. Types are Ready, Reconciling and Stalled. */
   readonly conditions?: readonly Condition[];
   /** Version of the daemon; of several, the lowest. */
   readonly version?: string;
@@ -513,7 +513,7 @@ export interface GuestStoreRepositoryStatus {
   readonly observedGeneration?: number;
   /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
-  /** What is true of the object now. Types are Ready, Reconciling, Stalled, Stored and Served. */
+  /** What is true of the object now. Types are Ready, Reconciling, Stalled, Stored, Served and NotSupportedYet. */
   readonly conditions?: readonly Condition[];
   /** Revision of the datastore in which this repository last changed. */
   readonly revision?: number;
@@ -643,7 +643,7 @@ export interface GuestVMStatus {
   readonly observedGeneration?: number;
   /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
-  /** What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective, Served and Programmed. */
+  /** What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective, Served, Programmed and NotSupportedYet. */
   readonly conditions?: readonly Condition[];
   /** Namespace and name of the repository that the VM is served from. */
   readonly repository?: string;
@@ -683,7 +683,7 @@ export interface VMAccessPolicyStatus {
   readonly observedGeneration?: number;
   /** Value of the annotation gueststore.dev/requestedAt that was last acted upon. */
   readonly lastHandledReconcileAt?: string;
-  /** What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective and Programmed. */
+  /** What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective, Programmed and NotSupportedYet. */
   readonly conditions?: readonly Condition[];
   /** VMs that are selected. */
   readonly matched?: number;

@@ -271,7 +271,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     },
     "conditions": {
      "type": "array",
-     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective and Programmed.",
+     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective, Programmed and NotSupportedYet.",
      "maxItems": 16,
      "x-kubernetes-list-type": "map",
      "x-kubernetes-list-map-keys": [
@@ -949,7 +949,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     },
     "conditions": {
      "type": "array",
-     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled, SourceReady, Verified, Stored and Served.",
+     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled, SourceReady, Verified, Stored, Served and NotSupportedYet.",
      "maxItems": 16,
      "x-kubernetes-list-type": "map",
      "x-kubernetes-list-map-keys": [
@@ -1474,7 +1474,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     },
     "conditions": {
      "type": "array",
-     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled and Served.",
+     "description": "What is true of the object now. Types are Ready, Reconciling and Stalled.",
      "maxItems": 16,
      "x-kubernetes-list-type": "map",
      "x-kubernetes-list-map-keys": [
@@ -2045,7 +2045,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     },
     "conditions": {
      "type": "array",
-     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled, Stored and Served.",
+     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled, Stored, Served and NotSupportedYet.",
      "maxItems": 16,
      "x-kubernetes-list-type": "map",
      "x-kubernetes-list-map-keys": [
@@ -2449,7 +2449,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     },
     "conditions": {
      "type": "array",
-     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective, Served and Programmed.",
+     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective, Served, Programmed and NotSupportedYet.",
      "maxItems": 16,
      "x-kubernetes-list-type": "map",
      "x-kubernetes-list-map-keys": [
@@ -2832,7 +2832,7 @@ export const schemas: Readonly<Record<Kind, Schema>> = {
     },
     "conditions": {
      "type": "array",
-     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective and Programmed.",
+     "description": "What is true of the object now. Types are Ready, Reconciling, Stalled, RulesEffective, Programmed and NotSupportedYet.",
      "maxItems": 16,
      "x-kubernetes-list-type": "map",
      "x-kubernetes-list-map-keys": [

@@ -23,7 +23,7 @@ export function statusRows(objects: Iterable<StatusObject>): string[][] {
 }
 
 function place(kind: string): number {
-  return orderOfKinds.findIndex((one) => one === kind);
+  return (orderOfKinds as readonly string[]).indexOf(kind);
 }
 
 /** Files that could not be taken: a row each, with place, reason and way out of the first fault. */

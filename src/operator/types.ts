@@ -83,7 +83,7 @@ export interface StatusSink {
   /** Holds an object back from vanishing until its traces are gone from the datastore, and lets it go. */
   hold(kind: DeclaredKind, key: ObjectKey, signal: AbortSignal): Promise<void>;
   release(kind: DeclaredKind, key: ObjectKey, signal: AbortSignal): Promise<void>;
-  event(kind: DeclaredKind, key: ObjectKey, event: Event): void;
+  event(kind: DeclaredKind | 'GuestStoreHost', key: ObjectKey, event: Event): void;
   /** Resolves when everything written so far is where a reader would find it. */
   flush(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { type Condition, conditionOf } from '../../core/conditions.ts';
 import { sameRecord } from '../publish/draft.ts';
 import type { StatusSink, World, WrittenStatus } from '../types.ts';
+import { happeningsBetween } from './happenings.ts';
 import type { HostReports } from './host-reports.ts';
 import { hostStatus } from './host-statuses.ts';
 
@@ -54,7 +55,10 @@ export function createHostsReporter(options: HostsReporterOptions): HostsReporte
     const before = hosts.get(host) ?? earlier?.get(host);
     const status = hostStatus(host, fresh, said, vms, before?.conditions ?? [], now());
     if (!sameRecord(status, before)) {
-      await attempt(`GuestStoreHost ${host}`, () => sink.writeHost(host, status, signal), signal);
+      const told = await attempt(`GuestStoreHost ${host}`, () => sink.writeHost(host, status, signal), signal);
+      // The first word of a host is no news.
+      if (told && before !== undefined)
+        for (const one of happeningsBetween(before, status)) sink.event('GuestStoreHost', host, one);
     }
     hosts.set(host, status);
   }

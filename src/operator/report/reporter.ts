@@ -8,6 +8,7 @@ import { sameRecord } from '../publish/draft.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { Declared, DeclaredKind, StatusSink, World, WrittenStatus } from '../types.ts';
 import { createDueList, type Due } from './due-list.ts';
+import { happeningsBetween } from './happenings.ts';
 import type { HostNews, HostReports } from './host-reports.ts';
 import { createHostsReporter } from './hosts-reporter.ts';
 import type { Statuses } from './statuses.ts';
@@ -237,7 +238,7 @@ export function createReporter(options: ReporterOptions): Reporter {
     if (!sameRecord(report.status, previous)) {
       const done = await attempt(name, () => sink.writeStatus(kind, key, report.status, signal), signal);
       if (!done) return later(one);
-      tellEvent(kind, key, report.status, previous);
+      for (const one of happeningsBetween(previous, report.status)) sink.event(kind, key, one);
     }
     written.set(name, report.status);
     if (report.waiting) due.setAside(one, Number.POSITIVE_INFINITY);
@@ -275,21 +276,6 @@ export function createReporter(options: ReporterOptions): Reporter {
     if (kind === 'GuestStoreRepository') return !outcomes.repositories.has(key) && !publisher.holdsRepository(key);
     if (kind === 'GuestVM') return !outcomes.vms.has(key) && ledger.datastoresOf(key).length === 0;
     return true;
-  }
-
-  function tellEvent(
-    kind: DeclaredKind,
-    key: ObjectKey,
-    status: WrittenStatus,
-    previous: WrittenStatus | undefined,
-  ): void {
-    const ready = conditionOf(status.conditions, 'Ready');
-    const before = conditionOf(previous?.conditions, 'Ready');
-    if (ready === undefined || (ready.reason === before?.reason && ready.status === before.status)) return;
-    const stalled = conditionOf(status.conditions, 'Stalled')?.status === 'True';
-    const trouble =
-      ready.status !== 'True' && (stalled || (ready.reason !== 'WaitingForHosts' && ready.reason !== 'Fetching'));
-    sink.event(kind, key, { type: trouble ? 'Warning' : 'Normal', reason: ready.reason, message: ready.message });
   }
 
   /** False when it failed: the log says so, and it is tried again. */
