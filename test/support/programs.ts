@@ -99,6 +99,22 @@ export async function runProgram(args: readonly string[]): Promise<string> {
   return stdout;
 }
 
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The same, whatever its exit code. */
+export async function tryProgram(args: readonly string[]): Promise<Ended> {
+  const [command = '', ...rest] = builtProgram;
+  return await new Promise((resolve) => {
+    execFile(command, [...rest, ...args], { env: environment(), timeout: 60_000 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
+    });
+  });
+}
+
 /** Without KUBECONFIG, proxies and options for Node of whoever runs the tests. */
 function environment(): NodeJS.ProcessEnv {
   const { PATH, HOME, TMPDIR } = process.env;
