@@ -1,4 +1,3 @@
-import { parseDuration } from '../core/duration.ts';
 import { GuestStoreError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { type Flag, readNamedFolders, type Values } from './flags.ts';
@@ -371,7 +370,7 @@ function readTargets(values: Values, version: string) {
 }
 
 function readWaiting(values: Values) {
-  return { wait: !values.on('no-wait'), timeout: parseDuration(values.text('timeout')) };
+  return { wait: !values.on('no-wait'), timeout: values.duration('timeout') };
 }
 
 function checkTransport(name: string): void {
