@@ -52,7 +52,7 @@ export interface HttpServer extends AsyncDisposable {
 }
 
 /** A real HTTP server (HTTPS with `tls`) on a port of its own, on loopback. */
-export async function startHttpServer(tls?: KeyPair): Promise<HttpServer> {
+export async function startHttpServer(tls?: KeyPair, address = '127.0.0.1'): Promise<HttpServer> {
   const behaviours = new Map<string, Behaviour>();
   const answers = new Map<string, number>();
   const requests: LoggedRequest[] = [];
@@ -71,7 +71,7 @@ export async function startHttpServer(tls?: KeyPair): Promise<HttpServer> {
   const server = tls === undefined ? createServer(listener) : createTlsServer({ ...tls }, listener);
   // A client that refuses our certificate is part of the tests.
   server.on('tlsClientError', () => undefined);
-  server.listen(0, '127.0.0.1');
+  server.listen(0, address);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {

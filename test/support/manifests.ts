@@ -14,12 +14,17 @@ export function yaml(...objects: readonly object[]): string {
 }
 
 export function resource(kind: string, name: string, spec: Spec, { namespace = 'fleet', ...meta }: Meta = {}) {
-  const scope = kind.startsWith('Cluster') ? {} : { namespace };
+  const scope = kind.startsWith('Cluster') || kind === 'GuestStoreDatastore' ? {} : { namespace };
   return { apiVersion: 'gueststore.dev/v1alpha1', kind, metadata: { name, ...scope, ...meta }, spec };
 }
 
 export function repository(name = 'main', spec: Spec = {}, meta: Meta = {}) {
   return resource('GuestStoreRepository', name, { datastore: 'default', ...spec }, meta);
+}
+
+/** What namespaces may do with datastore `default`. */
+export function datastore(...namespaces: readonly Spec[]) {
+  return resource('GuestStoreDatastore', 'default', { namespaces });
 }
 
 /** An item of repository `main` whose text stands in the manifest, unless the spec says otherwise. */
