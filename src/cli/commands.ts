@@ -297,7 +297,7 @@ export const commands: Readonly<Record<string, Command>> = {
     },
   },
   get: {
-    summary: 'shows repositories, items, policies, vms, hosts or all, with their status',
+    summary: 'shows datastores, repositories, items, policies, vms, hosts or all, with their status',
     positionals: ['KIND', '[NAME]'],
     flags: [
       ...place,
