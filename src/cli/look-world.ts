@@ -52,6 +52,9 @@ async function lookCluster(kubeconfig: string | undefined, version: string, sign
       policies,
       clusterPolicies,
       vms,
+      leavingNamespaces: new Set(
+        [...spaces].flatMap(([name, { metadata }]) => (metadata.deletionTimestamp === undefined ? [] : [name])),
+      ),
       namespaces: new Map([...spaces].map(([name, { metadata }]) => [name, metadata.labels ?? {}])),
       configMap: (namespace, name) => client.find(configMaps, { namespace, name }, signal),
       secret: (namespace, name) => client.find(secrets, { namespace, name }, signal),

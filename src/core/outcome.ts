@@ -17,6 +17,7 @@ export const ownReasons = [
   'RepositoryNotReady',
   'RepositoryAmbiguous',
   'ReferenceNotPermitted',
+  'ReferencesExist',
   'Effective',
   'Programmed',
   'Disabled',

@@ -37,9 +37,14 @@ export function referRepository(
   return { key, repository };
 }
 
-/** The one repository of a VM that names none: its namespace's only one, or that marked as default. Never a guess. */
+/**
+ * The one repository of a VM that names none: its namespace's only one, or that marked as default. Never a guess. One that
+ * is to be deleted counts only where there is no other.
+ */
 export function ownRepository(namespace: string, repositories: ReadonlyMap<ObjectKey, GuestStoreRepository>): Referred {
-  const all = [...repositories].filter(([, { metadata }]) => metadata.namespace === namespace);
+  const there = [...repositories].filter(([, { metadata }]) => metadata.namespace === namespace);
+  const staying = there.filter(([, { metadata }]) => metadata.deletionTimestamp === undefined);
+  const all = staying.length > 0 ? staying : there;
   const marked = all.filter(([, { spec }]) => spec.default);
   const fitting = marked.length > 0 ? marked : all;
   const [first] = fitting;

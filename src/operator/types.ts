@@ -44,6 +44,8 @@ export interface World {
   readonly clusterPolicies: ReadonlyMap<ObjectKey, ClusterVMAccessPolicy>;
   readonly vms: ReadonlyMap<ObjectKey, GuestVM>;
   readonly namespaces: ReadonlyMap<string, Labels>;
+  /** Namespaces that are being deleted, with all that is in them. */
+  readonly leavingNamespaces: ReadonlySet<string>;
   /** What namespaces may do with the datastores of these names. */
   readonly datastores: ReadonlyMap<string, GuestStoreDatastore>;
   /** Bytes by key of a ConfigMap or Secret; undefined where there is none. Throws `SecretNotGranted`, `ApiUnavailable`. */

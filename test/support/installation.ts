@@ -25,10 +25,12 @@ export interface Installation extends AsyncDisposable {
   readonly folder: string;
   readonly datastore: string;
   readonly imports: string;
-  /** Of the operator's service account. */
+  /** Of the operator's service account, as it was installed last. */
   readonly operatorToken: string;
   /** kubectl as an administrator: what it printed. */
   kubectl(args: readonly string[], input?: string): Promise<string>;
+  /** Once more, after it was removed. */
+  install(): Promise<void>;
   /** The operator as its Deployment would run it: as its service account, with the shipped roles and nothing more. */
   startOperator(how?: OperatorStart): Promise<Program>;
   /** The daemon of one host. */
@@ -67,12 +69,15 @@ export async function createInstallation({ checked = true }: InstallationOptions
   const programs = stack.use(new AsyncDisposableStack());
 
   const admin = (args: readonly string[], input?: string) => kubectl(server, args, input);
-  await admin(['apply', '-k', manifests]);
-  await admin(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+  let token = '';
+  const install = async () => {
+    await admin(['apply', '-k', manifests]);
+    await admin(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+    const asked = ['create', 'token', serviceAccount, '--namespace', systemNamespace, '--duration=24h'];
+    token = (await eventually(() => admin(asked))).trim();
+  };
+  await install();
   if (checked) stack.use(await watchStatuses(server));
-  const token = await eventually(() =>
-    admin(['create', 'token', serviceAccount, '--namespace', systemNamespace, '--duration=24h']),
-  );
   const kubeconfig = join(folder, 'operator.kubeconfig');
   const operatorPlaces = ['--datastore', `default=${datastore}`, '--import-dir', imports, '--kubeconfig', kubeconfig];
 
@@ -85,11 +90,14 @@ export async function createInstallation({ checked = true }: InstallationOptions
     folder,
     datastore,
     imports,
-    operatorToken: token.trim(),
+    get operatorToken() {
+      return token;
+    },
     kubectl: admin,
-    startOperator: async ({ url = server.url, arguments: more = [], ...runtime } = {}) => {
-      await writeFile(kubeconfig, kubeconfigOf(url, server.caFile, token.trim()), { mode: 0o600 });
-      return await start(['operator', ...operatorPlaces, ...more], runtime);
+    install,
+    startOperator: async ({ url = server.url, ...runtime } = {}) => {
+      await writeFile(kubeconfig, kubeconfigOf(url, server.caFile, token), { mode: 0o600 });
+      return await start(['operator', ...operatorPlaces], runtime);
     },
     startDaemon: async (host, runtime) => {
       const places = ['--datastore', `default=${datastore}`, '--run-dir', runDir(host), '--log-dir', logs(host)];

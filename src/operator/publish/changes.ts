@@ -4,6 +4,7 @@ import type { ObjectKey } from '../../core/names.ts';
 import type { StoreWriter } from '../../store/types.ts';
 import type { DeclaredKind, ObservedKind, Policy, World } from '../types.ts';
 import type { Ledger } from './ledger.ts';
+import { declared, heldRepositories } from './pass.ts';
 import type { Selected } from './selected.ts';
 import { selectsVm } from './vm-rules.ts';
 
@@ -63,6 +64,11 @@ export function createChanges(
         if (datastores.has(spec.datastore) || namespaces.has(namespaceOf(key))) repositories.add(key);
       }
     }
+    // What held one that is to be deleted may be gone; then all that knows it is looked at too.
+    const held = heldRepositories(world);
+    for (const [key, repository] of world.repositories) {
+      if (declared(repository) === undefined && !held.has(key)) repositories.add(key);
+    }
     if (repositories.size > 0) for (const key of unpublished()) repositories.add(key);
     const policies = of('VMAccessPolicy');
     if (repositories.size + namespaces.size + of('ConfigMap').size + of('Secret').size > 0) {
@@ -78,6 +84,7 @@ export function createChanges(
         if (touched.has(vm.metadata.namespace) || repositories.has(repositoryOf(vm)) || concerns(key, vm)) vms.add(key);
       }
     }
+    for (const key of held.keys()) repositories.add(key);
     return { repositories, items, vms, policies, clusterPolicies: of('ClusterVMAccessPolicy'), datastores };
   }
 

@@ -16,7 +16,11 @@ const views = [
  * new rules of one change with the old content that they were not made for. Good until `thaw`, or until it is frozen again.
  */
 export function frozenWorld(world: World): World {
-  return { ...world, ...Object.fromEntries(views.map((view) => [view, frozen<unknown>(world[view])])) };
+  return {
+    ...world,
+    leavingNamespaces: new Set(world.leavingNamespaces),
+    ...Object.fromEntries(views.map((view) => [view, frozen<unknown>(world[view])])),
+  };
 }
 
 /** After the pass: what was there before is let go. */

@@ -3,19 +3,21 @@ import { desiredRepository, rootConflict, rootFault, unsupportedOfRepository } f
 import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, RepositoryOutcome } from '../../core/outcome.ts';
 import { requestOf } from '../../core/reconcile-request.ts';
-import { declared, isSuspended, type Pass } from './pass.ts';
+import { type Referrers, referencesExist } from '../../core/references.ts';
+import { declared, heldRepositories, isSuspended, type Pass } from './pass.ts';
 
 /** Drafts the rows of repositories. One that fails keeps the row that it has. */
 export function passRepositories(pass: Pass, keys: Iterable<ObjectKey>): Map<ObjectKey, RepositoryOutcome> {
   const outcomes = new Map<ObjectKey, RepositoryOutcome>();
   // What is gone first, since it frees its root; roots seen first in one pass go by namespace/name.
-  const gone = (key: ObjectKey) => declared(pass.world.repositories.get(key)) === undefined;
+  const held = heldRepositories(pass.world);
+  const gone = (key: ObjectKey) => declared(pass.world.repositories.get(key)) === undefined && !held.has(key);
   // Keys may come from an iterator, which gives them only once.
   const all = [...keys];
   const [removed, kept] = [all.filter(gone), all.filter((key) => !gone(key))];
   for (let left: readonly ObjectKey[] = [...removed, ...kept.toSorted()]; ; ) {
     for (const key of left) {
-      const outcome = passRepository(pass, key);
+      const outcome = gone(key) ? remove(pass, key) : withReferrers(key, passRepository(pass, key), held.get(key));
       if (outcome !== undefined) outcomes.set(key, outcome);
     }
     // Who came later in this round may have left the root that another asked for.
@@ -26,11 +28,8 @@ export function passRepositories(pass: Pass, keys: Iterable<ObjectKey>): Map<Obj
 }
 
 function passRepository(pass: Pass, key: ObjectKey): RepositoryOutcome | undefined {
-  const repository = declared(pass.world.repositories.get(key));
-  if (repository === undefined) {
-    for (const draft of pass.drafts.values()) draft.setRepository(key, undefined);
-    return undefined;
-  }
+  const repository = pass.world.repositories.get(key);
+  if (repository === undefined) return undefined;
   const { spec } = repository;
   const suspended = isSuspended(pass.world, spec);
   const outcome = (failure: Failure | undefined): RepositoryOutcome => ({
@@ -56,6 +55,20 @@ function passRepository(pass: Pass, key: ObjectKey): RepositoryOutcome | undefin
   for (const [name, other] of pass.drafts) if (name !== spec.datastore) other.setRepository(key, undefined);
   draft.setRepository(key, row);
   return outcome(undefined);
+}
+
+function remove(pass: Pass, key: ObjectKey): undefined {
+  for (const draft of pass.drafts.values()) draft.setRepository(key, undefined);
+}
+
+/** One that is only kept because it is referred to serves as ever; that it is to go is what there is to say of it. */
+function withReferrers(
+  key: ObjectKey,
+  outcome: RepositoryOutcome | undefined,
+  referrers: Referrers | undefined,
+): RepositoryOutcome | undefined {
+  if (outcome === undefined || referrers === undefined) return outcome;
+  return { ...outcome, suspended: false, failure: referencesExist(key, referrers) };
 }
 
 export function datastoreNotFound(field: string, name: string, names: Iterable<string>): Failure {

@@ -1,6 +1,8 @@
 import type { GuestStoreRepository } from '../../api/resources.generated.ts';
+import { namespaceOf } from '../../core/bounds.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { DatastoreOutcome, ItemOutcome, PolicyOutcome, RepositoryOutcome, VmOutcome } from '../../core/outcome.ts';
+import { type Referrers, referrersOf } from '../../core/references.ts';
 import type { StoreWriter } from '../../store/types.ts';
 import type { World } from '../types.ts';
 import type { Draft } from './draft.ts';
@@ -41,6 +43,18 @@ export function declared<Object extends { readonly metadata: { readonly deletion
   object: Object | undefined,
 ): Object | undefined {
   return object?.metadata.deletionTimestamp === undefined ? object : undefined;
+}
+
+/**
+ * Repositories that are to be deleted and stay as long as somebody refers to them, with who does. In a namespace that goes
+ * as a whole none is held.
+ */
+export function heldRepositories(world: World): ReadonlyMap<ObjectKey, Referrers> {
+  const leaving = [...world.repositories].filter(
+    ([key, repository]) => declared(repository) === undefined && !world.leavingNamespaces.has(namespaceOf(key)),
+  );
+  const all = referrersOf(new Set(leaving.map(([key]) => key)), world);
+  return new Map([...all].filter(([, { items, vms }]) => items.length + vms.length > 0));
 }
 
 /** A datastore that is suspended suspends its repositories. */

@@ -12,6 +12,7 @@ import type { Contents } from './contents.ts';
 import { createDraft, type Draft } from './draft.ts';
 import { createExpiries } from './expiries.ts';
 import { frozenWorld, thaw } from './frozen-world.ts';
+import { addHeldBack } from './leaving.ts';
 import { type Claim, createLedger, type Ledger } from './ledger.ts';
 import { noOutcomes, type Outcomes, type Pass } from './pass.ts';
 import { passDatastores } from './pass-datastores.ts';
@@ -162,6 +163,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       if (failure !== undefined) failures.set(name, failure);
     }
 
+    addHeldBack(work, dirty, failures, { repositories, items, vms });
     const end = ends(snapshotsOf(writers), failures);
     record(outcomes.repositories, dirty.repositories, repositories, (key, outcome) => {
       const name = work.world.repositories.get(key)?.spec.datastore ?? '';

@@ -217,10 +217,9 @@ export function createReporter(options: ReporterOptions): Reporter {
   async function writeOne(one: Due, signal: AbortSignal): Promise<boolean> {
     const { name, kind, key } = one;
     const object = objectOf(world, kind, key);
-    if (object === undefined || object.metadata.deletionTimestamp !== undefined) {
-      if (object !== undefined && goneFromStore(kind, key)) {
-        if (!(await attempt(name, () => sink.release(kind, key, signal), signal))) return later(one);
-      }
+    const leaving = object?.metadata.deletionTimestamp !== undefined;
+    if (object === undefined || (leaving && goneFromStore(kind, key))) {
+      if (leaving && !(await attempt(name, () => sink.release(kind, key, signal), signal))) return later(one);
       return forget(one);
     }
     const previous = written.get(name) ?? statusOf(object);

@@ -57,7 +57,9 @@ export function createClusterSink(
       });
     },
     removeHost: async (name, signal) => {
-      await client.delete(resources.GuestStoreHost, { name }, { signal });
+      // Whoever made another one of that name meanwhile keeps it. One that was made a moment ago is not seen yet.
+      const uid = world.stored('GuestStoreHost', name)?.metadata.uid;
+      await client.delete(resources.GuestStoreHost, { name }, { uid, signal });
     },
     hold: async (kind, key, signal) => {
       const object = world.stored(kind, key);

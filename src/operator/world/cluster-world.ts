@@ -80,6 +80,12 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
   const labels = follow('Namespace', namespaces, ({ metadata }): Labels => metadata.labels ?? {}, {
     metadataOnly: true,
   });
+  const leavingNamespaces = new Set<string>();
+  labels.informer.onChange((change) => {
+    const leaving = change.type !== 'deleted' && change.object.metadata.deletionTimestamp !== undefined;
+    if (leaving) leavingNamespaces.add(change.key);
+    else leavingNamespaces.delete(change.key);
+  });
   // Only that they changed; bytes are fetched when they are needed, and never cached.
   follow('ConfigMap', configMaps, () => true, { metadataOnly: true });
   const hosts = createInformer({ ...options, resource: resources.GuestStoreHost });
@@ -101,6 +107,7 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
     clusterPolicies: cluster.view,
     vms: vms.view,
     namespaces: labels.view,
+    leavingNamespaces,
     datastores: datastores.view,
     configMap: async (namespace, name, signal) => {
       try {

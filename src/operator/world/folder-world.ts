@@ -241,6 +241,8 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
     clusterPolicies,
     vms,
     namespaces,
+    // A file that is gone is gone, and what it held with it.
+    leavingNamespaces: new Set(),
     datastores,
     configMap: async (namespace, name) => configMaps.get(`${namespace}/${name}`),
     secret: async (namespace, name) => secrets.get(`${namespace}/${name}`),
