@@ -22,6 +22,7 @@ function ground(policy: VMAccessPolicy) {
     items: none,
     clusterPolicies: none,
     namespaces: none,
+    leavingNamespaces: new Set(),
     datastores: none,
     configMap: async () => undefined,
     secret: async () => undefined,
