@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../lib/errors.ts';
 import { canonicalJson } from './canonical.ts';
@@ -31,8 +31,17 @@ export async function writeAcknowledgement(layout: Layout, acknowledgement: Ackn
       if (errnoOf(thrown) !== 'EEXIST') throw thrown;
     });
     await writeFile(temporary, `${canonicalJson(acknowledgement)}\n`, { mode: 0o600 });
+    for (const made of [folder, temporary]) await giveToOwner(made, layout.hosts);
     await rename(temporary, path);
   });
+}
+
+/** A daemon that is root may serve an operator who is not: what it makes belongs to whom `hosts` belongs, who has to read it. */
+async function giveToOwner(made: string, hosts: string): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const [{ uid, gid }, found] = await Promise.all([stat(hosts), stat(made)]);
+  // A file system that maps users may refuse even what would change nothing.
+  if (found.uid !== uid || found.gid !== gid) await chown(made, uid, gid);
 }
 
 export async function removeAcknowledgement(layout: Layout, host: string, instance: string): Promise<void> {

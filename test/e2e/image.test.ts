@@ -113,7 +113,7 @@ describe('operator and daemon in containers', () => {
       .start();
     daemon = await sealed('daemon', ['--datastore=default=/datastore', '--host=host-a', '--run-dir=/run/gueststore'])
       .withUser('0:0')
-      .withAddedCapabilities('CHOWN', 'DAC_OVERRIDE', 'FOWNER')
+      .withAddedCapabilities('CHOWN', 'DAC_OVERRIDE')
       .withBindMounts([
         { source: datastore, target: '/datastore' },
         { source: runDir('host-a'), target: '/run/gueststore' },
@@ -123,6 +123,11 @@ describe('operator and daemon in containers', () => {
     await kubectl(['apply', '--filename', '-'], fleet());
     await kubectl(['-n', 'fleet', 'wait', '--for=condition=Ready', '--timeout=60s', 'contentitem', '--all']);
     await kubectl(['-n', 'fleet', 'wait', '--for=condition=Ready', '--timeout=60s', 'guestvm', '--all']);
+    // The operator, who is not root, hears of the daemon, who is.
+    await eventually(
+      () => kubectl(['wait', '--for=condition=Ready', '--timeout=10s', 'gueststorehost', 'host-a']),
+      60_000,
+    );
     const answer = await askRaw(socket('host-a', 'fleet', 'web-7'), 'GET /config/motd.txt HTTP/1.1\r\n\r\n');
     expect(answer.text).toMatch(/^HTTP\/1.1 200 .*hello\n$/s);
   });

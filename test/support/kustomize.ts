@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { loadAll } from 'js-yaml';
-import type { Cluster } from './kubernetes/api-server.ts';
-import { kubectl } from './kubernetes/api-server.ts';
+import { programFile } from './kubernetes/programs.ts';
+
+const run = promisify(execFile);
 
 /** Folder of what is installed, with a slash at its end. */
 export const manifestsFolder = fileURLToPath(new URL('../../manifests/', import.meta.url));
@@ -34,7 +37,12 @@ export interface PodTemplate {
 export interface PodSpec {
   readonly serviceAccountName: string;
   readonly automountServiceAccountToken?: boolean;
-  readonly securityContext: { readonly runAsUser?: number; readonly runAsGroup?: number };
+  readonly securityContext: {
+    readonly runAsUser?: number;
+    readonly runAsGroup?: number;
+    readonly fsGroup?: number;
+    readonly supplementalGroups?: readonly number[];
+  };
   readonly containers: readonly Container[];
   readonly volumes: readonly { readonly name: string; readonly [source: string]: unknown }[];
 }
@@ -45,9 +53,7 @@ export interface Container {
   readonly imagePullPolicy?: string;
   readonly args: readonly string[];
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
-  readonly livenessProbe?: { readonly httpGet: { readonly path: string } };
-  readonly readinessProbe?: { readonly httpGet: { readonly path: string } };
-  readonly resources?: { readonly requests?: object; readonly limits?: object };
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
   readonly securityContext: {
     readonly runAsUser?: number;
     readonly readOnlyRootFilesystem?: boolean;
@@ -55,10 +61,12 @@ export interface Container {
   };
 }
 
-/** What kubectl renders of a folder below `manifests` (or any absolute one). */
-export async function render(cluster: Cluster, folder: string): Promise<readonly KubeObject[]> {
-  const path = folder.startsWith('/') ? folder : `${manifestsFolder}${folder}`;
-  return parseObjects(await kubectl(cluster, ['kustomize', path]));
+/** What kubectl renders of a folder below `manifests`. */
+export async function render(folder: string): Promise<readonly KubeObject[]> {
+  const { stdout } = await run(await programFile('kubectl'), ['kustomize', `${manifestsFolder}${folder}`], {
+    maxBuffer: 64 << 20,
+  });
+  return parseObjects(stdout);
 }
 
 export function parseObjects(yaml: string): readonly KubeObject[] {

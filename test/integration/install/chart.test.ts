@@ -88,7 +88,7 @@ describe('the chart is the manifests', () => {
   });
 
   test.each(Object.entries(values))('manifests/%s, object by object', async (installation, given) => {
-    expect(byName(await rendered(given))).toEqual(byName(await render(server, installation)));
+    expect(byName(await rendered(given))).toEqual(byName(await render(installation)));
   });
 
   test('in any namespace, with no name of another left', async () => {

@@ -26,7 +26,7 @@ const rendered = new Map<string, readonly KubeObject[]>();
 
 beforeAll(async () => {
   server = await startApiServer({ controllers: true });
-  for (const folder of installations) rendered.set(folder, await render(server, folder));
+  for (const folder of installations) rendered.set(folder, await render(folder));
   await kubectl(server, [...strictly, '--kustomize', manifestsFolder]);
 });
 afterAll(() => server?.stop());
