@@ -17,6 +17,7 @@ import {
 
 const namespace = 'gueststore-system';
 const named = ['gueststore', chart, '--namespace', namespace];
+const strictly = ['apply', '--server-side', '--validate=strict'];
 const everywhere = ['--all-namespaces', '--ignore-not-found', '--output=name'];
 
 let server: ApiServer;
@@ -184,8 +185,17 @@ describe('values', () => {
       expect(changed.length > 0 || after.length < before.size, path).toBe(true);
       made.push(...changed);
     }
-    const strictly = ['apply', '--server-side', '--validate=strict', '--dry-run=server', '--filename=-'];
-    await kubectl(server, strictly, [...new Set(made)].join('\n---\n'));
+    await kubectl(server, [...strictly, '--dry-run=server', '--filename=-'], [...new Set(made)].join('\n---\n'));
+  });
+
+  test('those that docs/install.md shows are taken, and what they make is valid', async () => {
+    const page = readFileSync(new URL('../../../docs/install.md', import.meta.url), 'utf8');
+    const [, example] = /^```yaml values\n(.*?)^```$/ms.exec(page) ?? [];
+    const file = join(folder, 'values.yaml');
+    await writeFile(file, example ?? '');
+    const made = await helm(['template', 'gueststore', chart, '--namespace', 'default', '--values', file]);
+    expect(made).toContain('storageClassName: "cephfs"');
+    await kubectl(server, [...strictly, '--dry-run=server', '--filename=-'], made);
   });
 
   test.each([
@@ -225,7 +235,7 @@ describe('helm', () => {
     expect(manifest).toEqual(wanted);
     await kubectl(server, ['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
     const samples = `${manifestsFolder}samples/fleet`;
-    await kubectl(server, ['apply', '--server-side', '--validate=strict', '--filename', samples]);
+    await kubectl(server, [...strictly, '--filename', samples]);
     const objects = await kubectl(server, ['get', 'gueststore', ...everywhere]);
     expect(objects.split('\n').length).toBeGreaterThan(8);
     const identities = async () =>
@@ -283,6 +293,9 @@ describe('helm', () => {
   });
 
   test('takes over what kubectl applied, when it is told to', async () => {
+    // As docs/install.md says; no operator has put a finalizer on anything.
+    await kubectl(server, ['delete', 'gueststore', '--all', '--all-namespaces']);
+    expect(await kubectl(server, ['get', 'gueststore', ...everywhere])).toBe('');
     await helm(['uninstall', 'gueststore', '--namespace', namespace]);
     await kubectl(server, ['apply', '--server-side', '--force-conflicts', '--kustomize', manifestsFolder]);
     await expect(helm(['install', ...named])).rejects.toThrow(/cannot be imported|invalid ownership metadata/);

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
-import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
 import { type ApiServer, kubectl, startApiServer } from '../../support/kubernetes/api-server.ts';
@@ -101,6 +101,28 @@ describe('kubectl apply -k', () => {
       }
     },
   );
+
+  test('the overlay that docs/install.md shows is taken as it stands', async () => {
+    const page = readFileSync(new URL('../../../docs/install.md', import.meta.url), 'utf8');
+    const [, example] = /^```yaml kustomization\n(.*?)^```$/ms.exec(page) ?? [];
+    const folder = await realpath(await mkdtemp(join(tmpdir(), 'kustomize-')));
+    try {
+      for (const part of ['manifests', 'crds'])
+        await cp(new URL(`../../../${part}`, import.meta.url), join(folder, part), { recursive: true });
+      await writeFile(join(folder, 'kustomization.yaml'), example ?? '');
+      await forgetDatastore();
+      await kubectl(server, [...strictly, '--kustomize', folder]);
+      const image = '--output=jsonpath={.items[*].spec.template.spec.containers[*].image}';
+      const workloads = ['get', 'deployments,daemonsets', '--namespace=gueststore-system', image];
+      expect(await kubectl(server, workloads)).toBe(
+        Array.from({ length: 2 }, () => `registry.example/team/gueststore:${version}`).join(' '),
+      );
+      for (const name of globSync('{overlays,components}/*', { cwd: manifestsFolder }))
+        expect(page, name).toMatch(new RegExp(`manifests/${name}|\`${basename(name)}\``));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
 
   test('the base stands in every installation, whole', () => {
     const base = objectsOf('.').map(nameOf);
