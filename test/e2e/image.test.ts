@@ -1,4 +1,4 @@
-import { chown, copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { buildImage } from '../support/container-image.ts';
 import { eventually } from '../support/eventually.ts';
 import { patternOf } from '../support/http-server.ts';
 import { createInstallation, type Installation } from '../support/installation.ts';
+import { kubeconfigOf } from '../support/kubernetes/api-server.ts';
 import { item, namespace, repository, vm, yaml } from '../support/manifests.ts';
 import { askRaw } from '../support/raw-client.ts';
 import { openGuest } from '../support/slow-guest.ts';
@@ -94,7 +95,8 @@ describe('operator and daemon in containers', () => {
     const { folder, datastore, imports, kubectl, runDir, socket } = installation;
     await writeFile(join(imports, 'large.bin'), large);
     const kubeconfig = join(folder, 'container.kubeconfig');
-    await copyFile(join(folder, 'operator.kubeconfig'), kubeconfig);
+    const { server, operatorToken } = installation;
+    await writeFile(kubeconfig, kubeconfigOf(server.url, server.caFile, operatorToken), { mode: 0o600 });
     for (const path of [datastore, kubeconfig]) await chown(path, user, user);
     await mkdir(runDir('host-a'));
     operator = await sealed('operator', [

@@ -55,10 +55,13 @@ export interface OperatorStart extends Runtime {
 export interface InstallationOptions {
   /** False: nobody looks for faults in each status that is stored, which would be felt in measurements. */
   readonly checked?: boolean;
+  /** Another way to install than `kubectl apply -k manifests`; `folder` is for what it needs. */
+  readonly install?: (server: ApiServer, folder: string) => Promise<unknown>;
 }
 
 /** Starts an API server of its own (about 5 s) and installs `manifests/` there. No program of ours runs yet. */
-export async function createInstallation({ checked = true }: InstallationOptions = {}): Promise<Installation> {
+export async function createInstallation(options: InstallationOptions = {}): Promise<Installation> {
+  const { checked = true, install: put = applyManifests } = options;
   await using stack = new AsyncDisposableStack();
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'gs-')));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -71,7 +74,7 @@ export async function createInstallation({ checked = true }: InstallationOptions
   const admin = (args: readonly string[], input?: string) => kubectl(server, args, input);
   let token = '';
   const install = async () => {
-    await admin(['apply', '-k', manifests]);
+    await put(server, folder);
     await admin(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
     const asked = ['create', 'token', serviceAccount, '--namespace', systemNamespace, '--duration=24h'];
     token = (await eventually(() => admin(asked))).trim();
@@ -115,4 +118,8 @@ export async function createInstallation({ checked = true }: InstallationOptions
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+function applyManifests(server: ApiServer): Promise<string> {
+  return kubectl(server, ['apply', '-k', manifests]);
 }
