@@ -7,7 +7,8 @@ import { silent } from '../../src/lib/log.ts';
 import { resources } from '../../src/operator/world/cluster-resources.ts';
 import { fleet } from './fleet.ts';
 
-interface Shown extends KubeObject {
+/** An object as its status shows it. */
+export interface Shown extends KubeObject {
   readonly status?: {
     readonly observedGeneration?: number | undefined;
     readonly conditions?: readonly Condition[] | undefined;

@@ -50,7 +50,7 @@ export function scaleRows(size: FleetSize, small: FleetFigures, full: FleetFigur
     ),
     rowAtMost(
       'G23',
-      `writes to the API server in ${rest.seconds} s at rest`,
+      `writes to the API server in ${Math.round(rest.seconds)} s at rest`,
       0,
       rest.writes,
       `${rest.writes}; CPU ${((rest.cpu / rest.seconds) * 100).toFixed(1)} % of a core`,

@@ -16,6 +16,8 @@ export interface Watched {
   cpu(): number;
   /** Open descriptors. */
   descriptors(): number;
+  /** Open sockets of any kind. */
+  sockets(): number;
   /** Established TCP connections to a port. */
   connections(port: number): number;
   /** Memory and loop delay since the last answer. `collected`: after a full garbage collection. */
@@ -41,6 +43,7 @@ export function watched(folder: string, name: string, program: Program): Watched
       return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
     },
     descriptors: () => descriptors().length,
+    sockets: () => descriptors().filter((fd) => linkOf(join(proc('fd'), fd)).startsWith('socket:')).length,
     connections(port) {
       const own = new Set(descriptors().map((fd) => linkOf(join(proc('fd'), fd))));
       const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;

@@ -25,8 +25,13 @@ export function storeFailure(thrown: unknown, trying: string, path: string): Gue
   const errno = errnoOf(thrown);
   const wayOut = waysOut[errno ?? ''] ?? 'see the datastore and the kernel log';
   const why = errno === undefined ? messageOf(thrown) : (messageOf(thrown).split(',')[0] ?? errno);
-  const message = `datastore: cannot ${trying} ${path}: ${why}; ${wayOut}`;
+  const message = `datastore: cannot ${trying} ${placeOf(trying, path)}: ${why}; ${wayOut}`;
   return new GuestStoreError('StoreUnavailable', message, { cause: thrown });
+}
+
+/** What cannot be written has another name each time it is tried, and a status that says so would be written each time. */
+function placeOf(trying: string, path: string): string {
+  return trying.startsWith('read') ? path : path.replace(/(\/\.gueststore\/(?:objects|blobs|commits))\/.*$/, '$1');
 }
 
 /** Runs a step on the file system; what it throws becomes `StoreUnavailable`. */

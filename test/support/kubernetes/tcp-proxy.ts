@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 
 /** Stands in front of a real server as the network does: it sees only bytes, and can lose them. */
 export interface TcpProxy extends AsyncDisposable {
@@ -13,12 +14,22 @@ export interface TcpProxy extends AsyncDisposable {
   /** New connections are reset at once, until `accept`. */
   refuse(): void;
   accept(): void;
+  /** From now on everything takes so many milliseconds longer, each way. */
+  delay(milliseconds: number): void;
 }
 
 export async function createTcpProxy(target: { readonly port: number; readonly host?: string }): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let accepted = 0;
   let refusing = false;
+  let late = 0;
+  const slow = () =>
+    new Transform({
+      transform: (chunk, _, done) => {
+        if (late === 0) done(null, chunk);
+        else setTimeout(done, late, null, chunk);
+      },
+    });
   const server = createServer((near) => {
     if (refusing) {
       near.resetAndDestroy();
@@ -34,7 +45,7 @@ export async function createTcpProxy(target: { readonly port: number; readonly h
         pairs.delete(pair);
         other.destroy();
       });
-      one.pipe(other);
+      one.pipe(slow()).pipe(other);
     }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -68,6 +79,9 @@ export async function createTcpProxy(target: { readonly port: number; readonly h
     },
     accept() {
       refusing = false;
+    },
+    delay(milliseconds) {
+      late = milliseconds;
     },
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
