@@ -34,18 +34,15 @@ export interface TargetOptions {
 }
 
 /**
- * The one object that is named, or all of its kind. Throws `InvalidArgument` for a kind whose objects nobody declares,
- * and unless exactly one of name and `all` is given; `SourceNotFound` for an object that is not there.
+ * The one object that is named, or all of its kind. Throws `InvalidArgument` unless exactly one of name and `all`
+ * is given; `SourceNotFound` for an object that is not there.
  */
 export async function findTargets(client: Client, options: TargetOptions, signal: AbortSignal): Promise<Target[]> {
   const { kind: word, name, namespace, all } = options;
   if (all === (name !== undefined)) {
     throw new GuestStoreError('InvalidArgument', 'name one object, or give --all and no name');
   }
-  const wanted = kindsNamed(word).filter((kind) => kind !== 'GuestStoreHost');
-  if (wanted.length === 0) {
-    throw new GuestStoreError('InvalidArgument', `${word}: a host is told of by its daemon, nobody declares it`);
-  }
+  const wanted = kindsNamed(word);
   const found: Target[] = [];
   for (const kind of wanted) {
     const resource = resources[kind] as Resource<Ours>;

@@ -75,11 +75,20 @@ export interface HostStatus extends WrittenStatus {
   readonly formats: readonly number[];
 }
 
+export interface HostAsks {
+  readonly generation: number;
+  readonly suspended: boolean;
+  /** `requestOf` it. */
+  readonly request: string | undefined;
+}
+
 /** Where status goes: the API server, or the datastore for `up`. Each call writes only what changed. */
 export interface StatusSink {
   writeStatus(kind: DeclaredKind, key: ObjectKey, status: WrittenStatus, signal: AbortSignal): Promise<void>;
   /** Hosts that have a status already, from an earlier run too. */
   hostStatuses(): Iterable<readonly [name: string, status: WrittenStatus]>;
+  /** What people ask for on a host's object; undefined where there is none. */
+  hostAsks(name: string): HostAsks | undefined;
   writeHost(name: string, status: HostStatus, signal: AbortSignal): Promise<void>;
   removeHost(name: string, signal: AbortSignal): Promise<void>;
   /** Holds an object back from vanishing until its traces are gone from the datastore, and lets it go. */

@@ -130,7 +130,7 @@ describe('gueststore reconcile', () => {
   });
 
   test('knows every kind that people declare', async () => {
-    for (const kind of ['repositories', 'policies', 'vms']) {
+    for (const kind of ['repositories', 'policies', 'vms', 'hosts']) {
       expect(await gueststore('reconcile', kind, '--all', '-A'), kind).toMatchObject({ code: 0, stderr: '' });
     }
   });
@@ -140,7 +140,6 @@ describe('gueststore reconcile', () => {
     [['reconcile', 'item', 'motd', '--all'], 2, /name one object, or give --all/],
     [['reconcile', 'item', 'motd', '-A'], 2, /-A goes with --all/],
     [['reconcile', 'thing', 'motd'], 2, /there is no kind "thing": repositories, items/],
-    [['reconcile', 'host', 'localhost'], 2, /nobody declares it/],
     [['reconcile', 'item', 'motd', '--timeout', 'soon'], 2, /not a duration/],
     [['suspend', 'item', 'nobody'], 1, /there is no item "nobody" in namespace default/],
   ])('%j ends with %i', async (args, code, stderr) => {
@@ -190,6 +189,19 @@ describe('gueststore suspend and resume', () => {
       stderr: expect.stringContaining('its repository is suspended'),
     });
     expect(await onFleet('resume', 'repository', 'main')).toMatchObject({ code: 0 });
+  });
+
+  test('a host keeps what it last said, and says the newest once it is resumed', async () => {
+    expect(await gueststore('suspend', 'host', 'localhost')).toMatchObject({ code: 0 });
+    await kubectl(
+      'wait',
+      '--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=Suspended',
+      'gshost/localhost',
+    );
+    expect(await gueststore('resume', 'host', 'localhost')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Heartbeat'),
+    });
   });
 
   test('deletion works while suspended', async () => {

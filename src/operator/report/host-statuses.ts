@@ -1,7 +1,7 @@
-import { type Condition, dated, type Fact } from '../../core/conditions.ts';
+import { type Condition, conditionOf, dated, type Fact } from '../../core/conditions.ts';
 import { heard } from '../../core/outcome.ts';
 import type { Acknowledgement } from '../../store/types.ts';
-import type { HostStatus } from '../types.ts';
+import type { HostStatus, WrittenStatus } from '../types.ts';
 import { freePercent } from './host-reports.ts';
 
 /** What people see of one host: never heartbeat or seq, and space in steps, so that it seldom changes. */
@@ -11,6 +11,8 @@ export function hostStatus(
   reports: readonly Acknowledgement[],
   vms: number,
   previous: readonly Condition[],
+  /** Of the object. */
+  generation: number,
   now: Date,
 ): HostStatus {
   const formats = reports
@@ -20,14 +22,28 @@ export function hostStatus(
   const space = reports.find((report) => report.space !== null)?.space ?? null;
   const percent = freePercent(space);
   return {
-    observedGeneration: 1,
-    conditions: dated(hostFacts(host, fresh, reports), previous, 1, now),
+    observedGeneration: generation,
+    conditions: dated(hostFacts(host, fresh, reports), previous, generation, now),
     formats: [...formats].toSorted((a, b) => a - b),
     instances: new Set(reports.map(({ instance }) => instance)).size,
     vms,
     ...(version === undefined ? {} : { version }),
     ...(space === null || percent === undefined ? {} : { space: { total: space.total, freePercent: percent } }),
   };
+}
+
+/** What was last said of a host stays on it while it is suspended, well or not. */
+export function restingHost(before: WrittenStatus, generation: number, now: Date): WrittenStatus {
+  const reason = 'Suspended';
+  const message = 'What its daemons last said stays here while spec.suspend is true; set it to false to go on.';
+  const well = conditionOf(before.conditions, 'Ready')?.status === 'True';
+  const facts: readonly Fact[] = well
+    ? [{ type: 'Ready', status: 'True', reason, message }]
+    : [
+        { type: 'Ready', status: 'False', reason, message },
+        { type: 'Stalled', status: 'True', reason, message },
+      ];
+  return { ...before, observedGeneration: generation, conditions: dated(facts, before.conditions, generation, now) };
 }
 
 function hostFacts(host: string, fresh: boolean, reports: readonly Acknowledgement[]): Fact[] {

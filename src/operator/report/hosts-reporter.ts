@@ -1,14 +1,16 @@
 import { type Condition, conditionOf } from '../../core/conditions.ts';
 import { sameRecord } from '../publish/draft.ts';
-import type { StatusSink, World, WrittenStatus } from '../types.ts';
+import type { HostAsks, HostStatus, StatusSink, World, WrittenStatus } from '../types.ts';
 import { happeningsBetween } from './happenings.ts';
 import type { HostReports } from './host-reports.ts';
-import { hostStatus } from './host-statuses.ts';
+import { hostStatus, restingHost } from './host-statuses.ts';
 
 /** Writes what each host's daemons say onto its GuestStoreHost, and retires hosts that are gone for good. */
 export interface HostsReporter {
   /** Hosts that do not speak and that no VM names: only time decides about them. */
   readonly silent: number;
+  /** Somebody edited a host's object, or asks for a look at it, or the last write failed. */
+  readonly asked: boolean;
   /** `attempt` makes one write, and says whether it was made. */
   write(attempt: Attempt, signal: AbortSignal): Promise<void>;
 }
@@ -35,11 +37,13 @@ export function createHostsReporter(options: HostsReporterOptions): HostsReporte
   /** What an earlier run said: not written again where it still holds. */
   let earlier: Map<string, WrittenStatus> | undefined;
   let silent = 0;
+  let failed = false;
 
   async function write(attempt: Attempt, signal: AbortSignal): Promise<void> {
     earlier ??= new Map(sink.hostStatuses());
     const vms = vmsByHost(world);
     silent = 0;
+    failed = false;
     for (const host of new Set([...reports.hosts(), ...vms.keys(), ...hosts.keys(), ...earlier.keys()])) {
       const fresh = datastores.some((name) => reports.views(name).get(host)?.fresh === true);
       const wanted = fresh || vms.has(host);
@@ -53,11 +57,22 @@ export function createHostsReporter(options: HostsReporterOptions): HostsReporte
     const said = reports.acknowledgements(host);
     if (said.length > 0) spoke.add(host);
     const before = hosts.get(host) ?? earlier?.get(host);
-    const status = hostStatus(host, fresh, said, vms, before?.conditions ?? [], now());
+    const asks = sink.hostAsks(host);
+    const generation = asks?.generation ?? 1;
+    const suspended = asks?.suspended === true && before !== undefined;
+    const shown = suspended
+      ? restingHost(before, generation, now())
+      : hostStatus(host, fresh, said, vms, before?.conditions ?? [], generation, now());
+    const handled = (suspended ? undefined : asks?.request) ?? before?.lastHandledReconcileAt;
+    const status = { ...shown, ...(handled === undefined ? {} : { lastHandledReconcileAt: handled }) } as HostStatus;
     if (!sameRecord(status, before)) {
       const told = await attempt(`GuestStoreHost ${host}`, () => sink.writeHost(host, status, signal), signal);
       // The first word of a host is no news.
-      if (told && before !== undefined)
+      if (!told) {
+        failed = true;
+        return;
+      }
+      if (before !== undefined)
         for (const one of happeningsBetween(before, status)) sink.event('GuestStoreHost', host, one);
     }
     hosts.set(host, status);
@@ -96,8 +111,20 @@ export function createHostsReporter(options: HostsReporterOptions): HostsReporte
     get silent() {
       return silent;
     },
+    get asked() {
+      return failed || [...hosts].some(([host, status]) => isBehind(status, sink.hostAsks(host)));
+    },
     write,
   };
+}
+
+/** Whether a host's object asks for more than its status answers. */
+function isBehind({ observedGeneration, lastHandledReconcileAt }: WrittenStatus, asks: HostAsks | undefined): boolean {
+  if (asks === undefined) return false;
+  const { generation, suspended, request } = asks;
+  return (
+    observedGeneration !== generation || (!suspended && request !== undefined && request !== lastHandledReconcileAt)
+  );
 }
 
 /** Milliseconds since 1970 when a status began to say that nobody speaks; never, where it does not. */

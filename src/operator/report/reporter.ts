@@ -138,7 +138,7 @@ export function createReporter(options: ReporterOptions): Reporter {
     if (news !== undefined) tellOf(news);
     for (const resolve of lookers.splice(0)) resolve();
     due.recall(news?.moved === true);
-    const shown = news?.shown === true || vmsTouched || hosts.silent > 0;
+    const shown = news?.shown === true || vmsTouched || hosts.silent > 0 || hosts.asked;
     vmsTouched = false;
     if (shown) await hosts.write(attempt, signal);
     return news !== undefined;

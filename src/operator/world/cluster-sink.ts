@@ -1,4 +1,5 @@
 import type { ObjectKey } from '../../core/names.ts';
+import { requestOf } from '../../core/reconcile-request.ts';
 import type { Client } from '../../kube/client.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import { addFinalizer, removeFinalizer } from '../../kube/finalizers.ts';
@@ -41,6 +42,12 @@ export function createClusterSink(
         const { observedGeneration = -1, conditions = [] } = status;
         yield [metadata.name, { ...status, observedGeneration, conditions }] as const;
       }
+    },
+    hostAsks: (name) => {
+      const host = world.host(name);
+      if (host === undefined) return undefined;
+      const { metadata, spec } = host;
+      return { generation: metadata.generation ?? 1, suspended: spec.suspend, request: requestOf(metadata) };
     },
     writeHost: async (name, status, signal) => {
       if (world.stored('GuestStoreHost', name) !== undefined) return write('GuestStoreHost', name, status, signal);

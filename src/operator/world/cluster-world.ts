@@ -33,6 +33,7 @@ export interface ClusterWorld extends World {
   /** An object as the API server last gave it; hosts are looked up by name alone. */
   stored(kind: DeclaredKind | 'GuestStoreHost', key: ObjectKey): Stored<KubeObject> | undefined;
   hosts(): Iterable<GuestStoreHost>;
+  host(name: string): GuestStoreHost | undefined;
   /** Everything declared, and hosts, with status. */
   objects(): Iterable<Shown>;
   /** Follows the server until the signal aborts. Once. */
@@ -137,6 +138,7 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
     synced: Promise.all(informers.map((informer) => informer.synced)),
     stored: (kind, key) => byKind[kind].get(key) as Stored<KubeObject> | undefined,
     hosts: () => hosts.values(),
+    host: (name) => hosts.get(name),
     *objects() {
       for (const [kind, { values }] of Object.entries(byKind))
         for (const { status } of values()) yield { kind, status };

@@ -277,6 +277,7 @@ export async function openFolderWorld(folder: string, documents: Documents, log:
       put(updated);
     },
     hostStatuses: () => hosts.records,
+    hostAsks: () => undefined,
     writeHost: async (name, status) => hosts.set(name, status),
     removeHost: async (name) => hosts.delete(name),
     // A file that is gone is gone: there is nothing to hold back.
