@@ -31,7 +31,9 @@ export function itemTarget(
     if ('failure' in referred) return referred;
     return { repository: referred.key, spec: referred.repository.spec, path, unsupported: unsupportedOfItem(item) };
   } catch (error) {
-    return { failure: failureOf(asGuestStoreError(error)) };
+    const failure = failureOf(asGuestStoreError(error));
+    if (failure.reason !== 'InvalidPath') return { failure };
+    return { failure: { ...failure, message: `spec.path: ${failure.message}; correct it.` } };
   }
 }
 
@@ -44,7 +46,7 @@ function unsupportedOfItem({ spec }: ContentItem): Failure | undefined {
     ...(spec.extract === undefined ? [] : ['spec.extract']),
   ];
   if (fields.length === 0) return undefined;
-  const message = `Not supported by this version: ${fields.join(', ')}. Nothing is published for this item; guests that ask for its path get an error.`;
+  const message = `Not supported by this version: ${fields.join(', ')}. Nothing is published for this item; guests that ask for its path get an error. Leave that out, or use a later version.`;
   return { reason: 'NotSupportedYet', message, terminal: true };
 }
 

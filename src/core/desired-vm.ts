@@ -26,7 +26,7 @@ export function vmPlace(
   const uds = channel.hybridUDS;
   if (uds === undefined || host === undefined) {
     const kind = Object.keys(channel).at(0) ?? '';
-    const message = `spec.channel.${kind} is not supported by this version; the VM is not served.`;
+    const message = `spec.channel.${kind} is not supported by this version; the VM is not served. Use hybridUDS.`;
     return { unsupported: { reason: 'NotSupportedYet', message, terminal: true } };
   }
   const path = uds.path ?? `${name}.vsock`;

@@ -51,7 +51,7 @@ type Sign = readonly [sign: RegExp, what: string];
 const unstable: readonly Sign[] = [
   [/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}|\b\d{2}:\d{2}:\d{2}\b/g, 'a time'],
   [/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-/gi, 'a random id'],
-  [/\.gueststore\/tmp\//g, 'a temporary file'],
+  [/\.gueststore\/tmp\/|\/\.[0-9a-f]{12}\b/g, 'a temporary file'],
   [/\b(?:in|after|for) \d+(?:\.\d+)? ?ms\b/g, 'a duration that was measured'],
   [/\bpid \d+/g, 'a process id'],
   [/\b(?:attempt|retry|try) #?\d+|\b\d+ (?:attempts|retries|times)\b/gi, 'a count of attempts'],

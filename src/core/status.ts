@@ -33,12 +33,20 @@ export function readiness(outcome: Outcome, reach: Reach, suspendedBy = 'spec.su
       fact('Ready', false, failure.reason, failure.message),
       failure.terminal
         ? fact('Stalled', true, failure.reason, 'Only a change of the resource, or of what it refers to, will help.')
-        : fact('Reconciling', true, failure.reason, 'Will be tried again.'),
+        : fact(
+            'Reconciling',
+            true,
+            failure.reason,
+            'It is tried again by itself, after growing pauses; "gueststore reconcile" tries now.',
+          ),
     ];
   }
-  if (seq === undefined) return inProgress('Publishing', 'Not published yet.');
+  if (seq === undefined) return inProgress('Publishing', 'Seen, and not published yet; that takes moments.');
   if (reach.behind.length > 0) {
-    return inProgress('WaitingForHosts', `Published; not yet served by ${namesOf(reach.behind)}.`);
+    return inProgress(
+      'WaitingForHosts',
+      `Published; not yet served by ${namesOf(reach.behind)}. If that lasts, read the log of the daemon there.`,
+    );
   }
   return reach.current.length > 0
     ? [fact('Ready', true, 'Served', 'Published, and served by every live host that it concerns.')]
@@ -47,7 +55,7 @@ export function readiness(outcome: Outcome, reach: Reach, suspendedBy = 'spec.su
 
 export function itemFacts(outcome: ItemOutcome, reach: Reach): Fact[] {
   const ready = outcome.fetching
-    ? inProgress('Fetching', 'The source is being fetched.')
+    ? inProgress('Fetching', 'The source is being fetched; status.progress says how far it is.')
     : readiness(outcome, reach, "spec.suspend (its own, or its repository's)");
   const source = outcome.sourceFailure ?? (isOfSource(outcome.failure?.reason) ? outcome.failure : undefined);
   const facts = [...ready, ...notSupportedFacts(outcome)];
@@ -121,11 +129,16 @@ export function vmFacts(
     refused !== undefined && outcome.failure === undefined && !outcome.suspended
       ? [
           fact('Ready', false, refused.reason, refused.message),
-          fact('Stalled', true, refused.reason, 'The host cannot serve this VM as asked.'),
+          fact('Stalled', true, refused.reason, 'The host does not serve this VM until what it says is changed.'),
         ]
       : readiness(outcome, reach).map((one) =>
           one.type === 'Ready' && one.status === 'True' && !outcome.enabled
-            ? fact('Ready', true, 'Disabled', 'spec.enabled is false: the VM is answered 503.')
+            ? fact(
+                'Ready',
+                true,
+                'Disabled',
+                'spec.enabled is false: the VM is answered 503. Set it to true to serve it.',
+              )
             : one,
         );
   facts.push(...notSupportedFacts(outcome));
@@ -160,7 +173,14 @@ function servedFact({ behind, current }: Reach): Fact {
 function notSupportedFacts(outcome: Outcome): Fact[] {
   if (outcome.notSupported.length === 0) return [];
   const fields = outcome.notSupported.join(', ');
-  return [fact('NotSupportedYet', true, 'NotSupportedYet', `This version accepts but does not act on: ${fields}.`)];
+  return [
+    fact(
+      'NotSupportedYet',
+      true,
+      'NotSupportedYet',
+      `This version accepts but does not act on: ${fields}. Leave that out, or use a later version.`,
+    ),
+  ];
 }
 
 function inProgress(reason: Reason, message: string): Fact[] {

@@ -3,7 +3,7 @@ import { chmod, chown, lstat, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ObjectKey } from '../core/names.ts';
 import type { VmRow } from '../core/settings.ts';
-import { asGuestStoreError, errnoOf, GuestStoreError } from '../lib/errors.ts';
+import { asGuestStoreError, errnoOf, GuestStoreError, messageOf } from '../lib/errors.ts';
 import type { Snapshot, StoreReader } from '../store/types.ts';
 import { type Place, placeOf, type Roots } from './place.ts';
 import type { Address, Tenant } from './service.ts';
@@ -195,7 +195,11 @@ async function openSocket(
     await chmod(temporary, 0o660);
     await own(temporary, place);
     const inode = await inodeAt(temporary);
-    if (inode === undefined) throw new GuestStoreError('ChannelRefused', `${temporary} was removed while it was made`);
+    if (inode === undefined)
+      throw new GuestStoreError(
+        'ChannelRefused',
+        `a socket at ${address} was removed while it was made; it is made again with the next revision`,
+      );
     await rename(temporary, address);
     return { door, inode };
   } catch (error) {
@@ -231,9 +235,12 @@ function conflict(address: string, tenants: readonly Tenant[]): GuestStoreError 
   );
 }
 
+const temporaryName = /(?<=\/)\.[0-9a-f]{1,12}(?![^\s'"])/g;
+
 function asChannelError(thrown: unknown, address: string): GuestStoreError {
   if (thrown instanceof GuestStoreError) return thrown;
-  const { message } = asGuestStoreError(thrown);
+  // The socket is made under a name of chance beside it, which would make another message of each try.
+  const message = messageOf(thrown).replaceAll(temporaryName, basename(address));
   return new GuestStoreError('ChannelRefused', `cannot listen at ${address}: ${message}`, { cause: thrown });
 }
 

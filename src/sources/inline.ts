@@ -90,5 +90,8 @@ function missing(what: string, key: string, ...maps: (object | undefined)[]): Gu
   const some = keys.slice(0, namedKeys).map((name) => JSON.stringify(name));
   const more = keys.length > namedKeys ? ` and ${keys.length - namedKeys} more` : '';
   const there = keys.length === 0 ? 'it has no keys' : `it has ${some.join(', ')}${more}`;
-  return new GuestStoreError('SourceNotFound', `${what}: no key ${JSON.stringify(key)}; ${there}`);
+  return new GuestStoreError(
+    'SourceNotFound',
+    `${what}: no key ${JSON.stringify(key)}; ${there}. Correct the key, or add it.`,
+  );
 }

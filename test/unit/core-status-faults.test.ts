@@ -87,6 +87,7 @@ describe('each fault is found', () => {
     ['how far it came', said('broke off after 4711 bytes'), /how far/],
     ['hosts', said('not yet served by 17 hosts'), /count of hosts/],
     ['a port of the moment', said('read ECONNRESET 10.0.0.7:49152'), /address with its port/],
+    ['a file of the moment', said('cannot listen at /run/.0123456789ab'), /temporary file/],
     ['a stack', said('boom\n    at run (file.ts:1)'), /stack/],
     ['a password', said('https://me:pass@host/x: 404'), /password/],
     ['a key', said('-----BEGIN PRIVATE KEY-----'), /credential/],

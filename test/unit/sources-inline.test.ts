@@ -43,7 +43,7 @@ test('a ConfigMap gives data as text and binaryData as bytes', () => {
 test('a missing key is named with those that there are', () => {
   const configMap = { metadata, data: { b: 'hidden' }, binaryData: { a: 'AAE=' } };
   expect(() => configMapBytes(configMap, 'c')).toThrow(
-    refused('SourceNotFound', /^ConfigMap fleet\/files: no key "c"; it has "a", "b"$/),
+    refused('SourceNotFound', /^ConfigMap fleet\/files: no key "c"; it has "a", "b"\. Correct/),
   );
   expect(() => configMapBytes({ metadata }, 'toString')).toThrow(refused('SourceNotFound', /it has no keys/));
   const many = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`k${index}`, '']));
@@ -61,7 +61,7 @@ test('no message shows the value of a Secret', () => {
   const broken = { metadata, data: { token: 'hunter2!' } };
   expect(() => secretBytes(broken, 'token')).toThrow(refused('InvalidManifest', /data\["token"\]: not base64/));
   expect(() => secretBytes(broken, 'token')).not.toThrow(/hunter2/);
-  expect(() => secretBytes(broken, 'other')).toThrow(refused('SourceNotFound', /it has "token"$/));
+  expect(() => secretBytes(broken, 'other')).toThrow(refused('SourceNotFound', /it has "token"\. Correct/));
   expect(() => secretBytes(broken, 'other')).not.toThrow(/hunter2/);
 });
 

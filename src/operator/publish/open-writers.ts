@@ -63,7 +63,12 @@ async function tell(
     const generation = metadata.generation ?? 1;
     const facts = [
       { type: 'Ready', status: 'False', reason: error.code, message: error.message },
-      { type: 'Reconciling', status: 'True', reason: error.code, message: 'Will be tried again.' },
+      {
+        type: 'Reconciling',
+        status: 'True',
+        reason: error.code,
+        message: 'It is tried again by itself, every few seconds.',
+      },
     ] as const;
     const conditions = dated(facts, status.conditions ?? [], generation, now());
     const handled = requestOf(metadata) ?? status.lastHandledReconcileAt;

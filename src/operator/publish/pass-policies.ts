@@ -39,7 +39,8 @@ export function passPolicies(
 /** Trouble with the policy itself. A VM whose rules another policy spoils is that one's, and said on the VM. */
 function ownFailure({ spec }: Policy): Failure | undefined {
   if (spec.mode === 'Audit') {
-    const message = 'spec.mode Audit is not supported by this version; none of the rules takes effect.';
+    const message =
+      'spec.mode Audit is not supported by this version; none of the rules takes effect. Set Enforce, or take the policy away.';
     return { reason: 'NotSupportedYet', message, terminal: true };
   }
   for (const list of ['grant', 'deny'] as const) {

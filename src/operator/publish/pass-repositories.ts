@@ -73,6 +73,6 @@ function withReferrers(
 
 export function datastoreNotFound(field: string, name: string, names: Iterable<string>): Failure {
   const known = [...names].map((one) => `"${one}"`).join(', ');
-  const message = `${field} "${name}" is not a datastore of this installation; it has ${known}.`;
+  const message = `${field} "${name}" is not a datastore of this installation; it has ${known}. Correct it, or start operator and daemons with --datastore ${name}=DIR.`;
   return { reason: 'DatastoreNotFound', message, terminal: true };
 }
