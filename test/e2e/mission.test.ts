@@ -38,8 +38,8 @@ const nothing = '/config/nothing-here';
 /** Somebody's files that lie in the datastore since before we came. */
 const foreign = { 'notes.txt': 'of the storage team\n', 'GuestStore/vmware/iso/windows.iso': 'not ours\n' };
 
-/** Reasons that may pass so quickly that a look misses them. */
-const fleeting = ['Fetching', 'Publishing', 'WaitingForHosts'];
+/** Reasons that may pass so quickly that a look misses them; `Published` where an item is there before the VMs. */
+const fleeting = ['Fetching', 'Publishing', 'WaitingForHosts', 'Published'];
 
 const agent10 = '/downloads/agent-10.bin';
 
@@ -341,10 +341,10 @@ async function stepsOf(names: readonly string[]): Promise<Readonly<Record<string
   const steps = names.map((name) => {
     const states = rows
       .filter(
-        ([shown, , ready = '', reason = '']) =>
+        ([shown, ready = '', reason = '']) =>
           shown === name && /^(?:True|False)$/.test(ready) && !fleeting.includes(reason),
       )
-      .map(([, , ready, reason]) => `${ready} ${reason}`);
+      .map(([, ready, reason]) => `${ready} ${reason}`);
     return [name, states.filter((state, index) => state !== states[index - 1])] as const;
   });
   return Object.fromEntries(steps);
