@@ -1,6 +1,5 @@
 import { createDaemon, type DaemonLimits, daemonLimits } from '../daemon/daemon.ts';
 import { createStoreWatch } from '../daemon/store-watch.ts';
-import type { Check } from '../lib/health.ts';
 import { stopped } from '../lib/lifecycle.ts';
 import type { Log } from '../lib/log.ts';
 import { createMetrics } from '../lib/metrics.ts';
@@ -28,11 +27,9 @@ export async function runDaemon(options: DaemonOptions, log: Log, signal: AbortS
   const metrics = createMetrics();
   await using readers = new AsyncDisposableStack();
   const stores = new Map<string, StoreReader>();
-  const looks: Check[] = [];
+  const watch = createStoreWatch(metrics, options.limits?.stuckAfter ?? daemonLimits.stuckAfter);
   for (const [name, folder] of options.datastores) {
-    const watcher = createStoreWatch(metrics, name, options.limits?.stuckAfter ?? daemonLimits.stuckAfter);
-    looks.push(watcher.check);
-    const reader = await createStoreReader({ folder, watcher });
+    const reader = await createStoreReader({ folder, watcher: watch.watcherOf(name) });
     const gone = await sweepInstances(folder, options.host, new Date());
     if (gone.length > 0)
       log.info({ datastore: name, instances: gone }, 'acknowledgements of daemons that are gone were removed');
@@ -45,7 +42,7 @@ export async function runDaemon(options: DaemonOptions, log: Log, signal: AbortS
     metrics,
     prefix: 'gstored',
     version: options.version ?? '0.0.0',
-    probes: { alive: [...looks, ...daemon.alive], ready: daemon.ready },
+    probes: { alive: [watch.check, ...daemon.alive], ready: daemon.ready },
   });
   log.info({ host: options.host, sockets: daemon.sockets, metrics: served.address }, 'daemon ready');
   await stopped(signal);

@@ -5,7 +5,6 @@ import { destination } from 'pino';
 import { createDaemon } from '../daemon/daemon.ts';
 import { createStoreWatch } from '../daemon/store-watch.ts';
 import { GuestStoreError } from '../lib/errors.ts';
-import type { Check } from '../lib/health.ts';
 import { stopped } from '../lib/lifecycle.ts';
 import { createLog, type Log } from '../lib/log.ts';
 import { createMetrics } from '../lib/metrics.ts';
@@ -71,16 +70,14 @@ export async function runUp(
   const instruments = stack.use(createInstruments({ metrics, log, datastores, objects, stuckAfter }));
   const writers = new Map<string, StoreWriter>();
   const readers = new Map<string, StoreReader>();
-  const looks: Check[] = [];
+  const watch = createStoreWatch(metrics, stuckAfter);
   for (const [name, folder] of datastores) {
     const open = () => createStoreWriter({ folder, installation, claim: 'lazy', by: host, now, create: true });
     const writer = await instruments.opened(name, open);
     stack.defer(() => writer.close());
     writers.set(name, writer);
     await sweepInstances(folder, host, now());
-    const watcher = createStoreWatch(metrics, name, stuckAfter);
-    looks.push(watcher.check);
-    const reader = await createStoreReader({ folder, watcher });
+    const reader = await createStoreReader({ folder, watcher: watch.watcherOf(name) });
     stack.defer(() => reader.close());
     readers.set(name, reader);
   }
@@ -100,7 +97,7 @@ export async function runUp(
       limits: { stuckAfter },
     }),
   );
-  const probes = { alive: [...instruments.checks, ...looks, ...daemon.alive], ready: daemon.ready };
+  const probes = { alive: [...instruments.checks, watch.check, ...daemon.alive], ready: daemon.ready };
   const { version } = options;
   stack.use(await serveMetrics({ address: options.metrics, metrics, prefix: 'gueststore', version, probes }));
 

@@ -24,6 +24,7 @@ export function createDaemonMetrics(metrics: Metrics): DaemonMetrics {
     'gstored_lost_total',
     'Connections that ended without a whole request or before its turn, by why.',
   );
+  for (const why of ['late', 'gone', 'stopped']) lost.add({ why }, 0);
   const duration = metrics.histogram(
     'gstored_request_duration_seconds',
     'Time from the whole request to the end of its answer.',

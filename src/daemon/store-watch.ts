@@ -1,29 +1,44 @@
 import type { Check } from '../lib/health.ts';
 import type { Metrics } from '../lib/metrics.ts';
-import { createProgress, progressCheck } from '../lib/progress.ts';
+import { createProgress, type Progress } from '../lib/progress.ts';
+import type { LookWatcher } from '../store/reader.ts';
 
-/** One datastore's reader as it is watched: its looks are counted, and one that hangs shows. */
+/** The datastores' readers as they are watched: their looks are counted, and one that hangs shows. */
 export interface StoreWatch {
   /** Liveness: looks go on. */
   readonly check: Check;
-  began(): void;
-  ended(trouble: Error | undefined): void;
+  watcherOf(datastore: string): LookWatcher;
 }
 
 /** `stuckAfter` in milliseconds. */
-export function createStoreWatch(metrics: Metrics, datastore: string, stuckAfter: number): StoreWatch {
+export function createStoreWatch(metrics: Metrics, stuckAfter: number): StoreWatch {
+  const looks = new Map<string, Progress>();
   const failures = metrics.counter(
     'gstored_store_failures_total',
     'Looks at a datastore that found its newest revision unreadable.',
   );
-  failures.add({ datastore }, 0);
-  const progress = createProgress();
   return {
-    check: progressCheck(`datastore/${datastore}`, progress, stuckAfter, 'a look at the datastore'),
-    began: progress.busy,
-    ended: (trouble) => {
-      progress.rest();
-      if (trouble !== undefined) failures.add({ datastore });
+    check: {
+      name: 'datastores',
+      trouble: () => {
+        const hung = [...looks].filter(([, { idle }]) => idle >= stuckAfter);
+        if (hung.length === 0) return undefined;
+        return hung
+          .map(([name, { idle }]) => `a look at datastore ${name} has not ended for ${Math.round(idle / 1000)} s`)
+          .join('; ');
+      },
+    },
+    watcherOf: (datastore) => {
+      failures.add({ datastore }, 0);
+      const progress = createProgress();
+      looks.set(datastore, progress);
+      return {
+        began: progress.busy,
+        ended: (trouble) => {
+          progress.rest();
+          if (trouble !== undefined) failures.add({ datastore });
+        },
+      };
     },
   };
 }
