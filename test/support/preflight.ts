@@ -54,6 +54,12 @@ const needs: readonly Need[] = [
     has: () => runs('/bin/busybox', 'true'),
   },
   {
+    what: 'prometheus, promtool',
+    why: 'scrapes operator and daemon, and judges alerts and queries',
+    package: 'prometheus',
+    has: async () => (await runs('prometheus', '--version')) && (await runs('promtool', '--version')),
+  },
+  {
     what: 'vmware-toolbox-cmd',
     why: "VMware's own command",
     package: 'open-vm-tools',

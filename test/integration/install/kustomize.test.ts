@@ -147,7 +147,7 @@ describe('every pod', () => {
       for (const container of pod.spec.containers) {
         expect(container).toMatchObject({
           ports: [{ name: 'metrics', containerPort: 8080 }],
-          livenessProbe: { httpGet: { path: '/healthz', port: 'metrics' } },
+          livenessProbe: { httpGet: { path: expect.stringMatching(/^\/healthz(?:\?|$)/), port: 'metrics' } },
           readinessProbe: { httpGet: { path: '/readyz', port: 'metrics' } },
           resources: {
             requests: { cpu: expect.any(String), memory: expect.any(String) },
@@ -166,6 +166,27 @@ describe('every pod', () => {
     for (const account of accounts) expect(account).toMatchObject({ automountServiceAccountToken: false });
     expect(accounts.length).toBe(2);
   });
+});
+
+test('what Prometheus is told to scrape are these pods, and Grafana gets the dashboard', async () => {
+  const monitoring = await render(server, 'monitoring');
+  const monitors = monitoring.filter(({ kind }) => kind === 'PodMonitor');
+  const pods = podTemplates(objectsOf('overlays/daemon'));
+  expect(monitors.map(({ metadata }) => metadata.name).sort()).toEqual([...pods.keys()].sort());
+  for (const { metadata, spec } of monitors) {
+    const labels = pods.get(metadata.name)?.metadata.labels;
+    expect(spec).toMatchObject({
+      jobLabel: 'app.kubernetes.io/name',
+      selector: { matchLabels: { 'app.kubernetes.io/name': labels?.['app.kubernetes.io/name'] } },
+      podMetricsEndpoints: [{ port: 'metrics' }],
+    });
+  }
+  const [dashboard] = monitoring.filter(({ kind }) => kind === 'ConfigMap') as unknown as {
+    readonly data: Readonly<Record<string, string>>;
+  }[];
+  expect(JSON.parse(dashboard?.data['gueststore.json'] ?? '')).toMatchObject({ title: 'GuestStore' });
+  const namespaces = monitoring.map(({ metadata }) => metadata.namespace);
+  expect(new Set(namespaces)).toEqual(new Set(['gueststore-system']));
 });
 
 describe('Pod Security', () => {
