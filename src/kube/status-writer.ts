@@ -30,6 +30,8 @@ export interface StatusWriter<T extends WithStatus> {
 
 interface Written {
   readonly status: unknown;
+  /** As they were written, with their times. */
+  readonly conditions: readonly Condition[];
   /** Version of the object that the write was decided on. */
   readonly seenVersion: string;
 }
@@ -53,13 +55,18 @@ export function createStatusWriter<T extends WithStatus>(options: StatusWriterOp
       const { namespace, name, uid, resourceVersion } = object.metadata;
       const desired = plain(status);
       if (!needed(object, desired)) return false;
-      const body = withTransitionTimes(status, object.status?.conditions ?? [], now) as StatusOf<T>;
+      const before = newest(lastWritten.get(uid)?.conditions ?? [], object.status?.conditions ?? []);
+      const body = withTransitionTimes(status, before, now);
       try {
         const written = { namespace, name };
-        const answer = await client.applyStatus(resource, written, body, { fieldManager, force: true, signal });
+        const answer = await client.applyStatus(resource, written, body as StatusOf<T>, {
+          fieldManager,
+          force: true,
+          signal,
+        });
         // A successor of the same name has got it: its own run, for which this is no write of ours, puts that right.
         if (answer.metadata.uid !== uid) return true;
-        lastWritten.set(uid, { status: desired, seenVersion: resourceVersion });
+        lastWritten.set(uid, { status: desired, conditions: conditionsOf(body), seenVersion: resourceVersion });
         options.wrote?.(answer);
         return true;
       } catch (error) {
@@ -84,6 +91,23 @@ function covers(whole: unknown, part: unknown): boolean {
     return part.every((wanted) => whole.some((has) => isDeepStrictEqual(has, wanted)));
   if (Array.isArray(part) || !isRecord(part) || !isRecord(whole)) return isDeepStrictEqual(whole, part);
   return Object.entries(part).every(([name, value]) => covers(whole[name], value));
+}
+
+/**
+ * Each condition as it was last: a cache may lag behind our own write, and that behind somebody else's. Of one second, ours
+ * is the later.
+ */
+function newest(own: readonly Condition[], cached: readonly Condition[]): readonly Condition[] {
+  const time = (condition: Condition | undefined) => Date.parse(condition?.lastTransitionTime ?? '') || 0;
+  const types = new Set([...own, ...cached].map(({ type }) => type));
+  return [...types].flatMap((type) => {
+    const [ours, theirs] = [own, cached].map((all) => all.find((condition) => condition.type === type));
+    return (time(ours) >= time(theirs) ? (ours ?? theirs) : theirs) ?? [];
+  });
+}
+
+function conditionsOf(status: object): readonly Condition[] {
+  return 'conditions' in status && isConditions(status.conditions) ? status.conditions : [];
 }
 
 function withTransitionTimes(status: object, before: readonly Condition[], now: () => Date): object {

@@ -56,6 +56,39 @@ test('an equal status is not written again: not on a stale cache, not after a re
   expect(await statusWrites(space.name)).toBe(1);
 });
 
+test('a cache that lags behind our own write moves no transition time', async () => {
+  await using space = await createNamespace(cluster);
+  const created = await create(space.name);
+  let time = '2026-01-01T00:00:00Z';
+  const writer = createStatusWriter({ client, resource: widgets, fieldManager: 'tests', now: () => new Date(time) });
+  await writer.write(created, statusOf('False', 'on its way'), signal);
+  const cached = await client.get(widgets, created.metadata);
+  time = '2026-01-01T00:00:10Z';
+  await writer.write(cached, statusOf('True', 'fine'), signal);
+  time = '2026-01-01T00:00:20Z';
+  // The cache has not seen it, and shows another's write to the object instead.
+  const lagging = {
+    ...cached,
+    metadata: { ...cached.metadata, resourceVersion: `${cached.metadata.resourceVersion}0` },
+  };
+  await writer.write(lagging, statusOf('True', 'fine, and more'), signal);
+  const { status } = await client.get(widgets, created.metadata);
+  expect(status).toMatchObject({
+    note: 'fine, and more',
+    conditions: [{ lastTransitionTime: '2026-01-01T00:00:10Z' }],
+  });
+
+  // Somebody else has written since, which a cache shows: his times count then.
+  time = '2026-01-01T00:00:30Z';
+  const other = createStatusWriter({ client, resource: widgets, fieldManager: 'tests', now: () => new Date(time) });
+  await other.write(await client.get(widgets, created.metadata), statusOf('False', 'broken'), signal);
+  time = '2026-01-01T00:00:40Z';
+  await writer.write(await client.get(widgets, created.metadata), statusOf('True', 'mended'), signal);
+  expect((await client.get(widgets, created.metadata)).status).toMatchObject({
+    conditions: [{ status: 'True', lastTransitionTime: '2026-01-01T00:00:40Z' }],
+  });
+});
+
 test('a transition time changes with the status of its condition, and with nothing else', async () => {
   await using space = await createNamespace(cluster);
   const created = await create(space.name);
