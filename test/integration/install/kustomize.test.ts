@@ -169,7 +169,7 @@ describe('every pod', () => {
 });
 
 test('what Prometheus is told to scrape are these pods, and Grafana gets the dashboard', async () => {
-  const monitoring = await render(server, 'monitoring');
+  const monitoring = await render('monitoring');
   const monitors = monitoring.filter(({ kind }) => kind === 'PodMonitor');
   const pods = podTemplates(objectsOf('overlays/daemon'));
   expect(monitors.map(({ metadata }) => metadata.name).sort()).toEqual([...pods.keys()].sort());
