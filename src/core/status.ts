@@ -56,7 +56,7 @@ export function readiness(outcome: Outcome, reach: Reach, suspendedBy = 'spec.su
 export function itemFacts(outcome: ItemOutcome, reach: Reach): Fact[] {
   const ready = outcome.fetching
     ? inProgress('Fetching', 'The source is being fetched; status.progress says how far it is.')
-    : readiness(outcome, reach, "spec.suspend (its own, or its repository's)");
+    : readiness(outcome, reach, "spec.suspend (its own, its repository's or its datastore's)");
   const source = outcome.sourceFailure ?? (isOfSource(outcome.failure?.reason) ? outcome.failure : undefined);
   const facts = [...ready, ...notSupportedFacts(outcome)];
   if (source !== undefined) facts.push(fact('SourceReady', false, source.reason, source.message));
@@ -78,17 +78,22 @@ export function itemFacts(outcome: ItemOutcome, reach: Reach): Fact[] {
 }
 
 export function repositoryFacts(outcome: RepositoryOutcome, reach: Reach): Fact[] {
-  const facts = [...readiness(outcome, reach), ...notSupportedFacts(outcome)];
+  const by = "spec.suspend (its own, or its datastore's)";
+  const facts = [...readiness(outcome, reach, by), ...notSupportedFacts(outcome)];
   if (outcome.seq !== undefined) facts.push(servedFact(reach));
   return facts;
 }
 
-export function datastoreFacts({ failure, refused }: DatastoreOutcome): Fact[] {
+export function datastoreFacts({ failure, refused, suspended }: DatastoreOutcome): Fact[] {
   if (failure !== undefined) {
     return [
       fact('Ready', false, failure.reason, failure.message),
       fact('Stalled', true, failure.reason, 'Only a change of the resource, or of what it refers to, will help.'),
     ];
+  }
+  if (suspended) {
+    const message = 'What is published stays, and edits wait, while spec.suspend is true; set it to false to go on.';
+    return [fact('Ready', true, 'Suspended', message)];
   }
   const asks = refused === 1 ? 'repository asks' : 'repositories ask';
   const message = refused === 0 ? 'Its rules hold.' : `Its rules hold; ${refused} ${asks} for more, and say so.`;

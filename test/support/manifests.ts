@@ -23,7 +23,7 @@ export function repository(name = 'main', spec: Spec = {}, meta: Meta = {}) {
 }
 
 /** What namespaces may do with datastore `default`. */
-export function datastore(...namespaces: readonly Spec[]) {
+export function datastore(...namespaces: readonly object[]) {
   return resource('GuestStoreDatastore', 'default', { namespaces });
 }
 
