@@ -172,7 +172,7 @@ describe('values', () => {
     'spread.enabled': true,
   };
 
-  test('each changes what is installed, and what it makes is valid', async () => {
+  test('each changes what is installed, and what it makes is valid', { timeout: 300_000 }, async () => {
     expect(Object.keys(other)).toEqual([...leaves(properties)]);
     const before = new Set((await rendered(base, 'default')).map((object) => JSON.stringify(object)));
     const made: string[] = [];
@@ -222,7 +222,8 @@ describe('values', () => {
   });
 });
 
-describe('helm', () => {
+// Dozens of commands, one after the other.
+describe('helm', { timeout: 300_000 }, () => {
   test('finds nothing to complain of', async () => {
     expect(await helm(['lint', '--strict', chart])).toContain('0 chart(s) failed');
   });
@@ -249,26 +250,21 @@ describe('helm', () => {
       ).split(' ');
     const first = await identities();
 
-    // The next version: another kind's text, another number of replicas.
+    // The next version: another category of a kind, another number of replicas.
     const next = join(folder, 'next');
     await cp(chart, next, { recursive: true });
     const crd = join(next, 'templates', 'crd-content-item.yaml');
     const text = await readFile(crd, 'utf8');
-    await writeFile(crd, text.replace('description: Content path that guests ask for.', 'description: Next.'));
+    await writeFile(crd, text.replace('categories: [gueststore]', 'categories: [gueststore, next]'));
     await helm(['upgrade', 'gueststore', next, '--namespace', namespace, ...setting({ 'operator.replicas': 3 })]);
     const state = () =>
       Promise.all([
-        kubectl(server, [
-          'get',
-          'crd',
-          'contentitems.gueststore.dev',
-          '--output=jsonpath={..additionalPrinterColumns[0].description}',
-        ]),
+        kubectl(server, ['get', 'crd', 'contentitems.gueststore.dev', '--output=jsonpath={.spec.names.categories}']),
         kubectl(server, ['get', 'deployment', '--namespace', namespace, '--output=jsonpath={.items[*].spec.replicas}']),
       ]);
-    expect(await state()).toEqual(['Next.', '3']);
+    expect(await state()).toEqual(['["gueststore","next"]', '3']);
     await helm(['rollback', 'gueststore', '1', '--namespace', namespace]);
-    expect(await state()).toEqual(['Content path that guests ask for.', '2']);
+    expect(await state()).toEqual(['["gueststore"]', '2']);
     expect(await identities()).toEqual(first);
 
     const farewell = await helm(['uninstall', 'gueststore', '--namespace', namespace]);
@@ -289,7 +285,7 @@ describe('helm', () => {
 
     await helm(['install', ...named]);
     expect(await identities()).toEqual(first);
-    expect(await state()).toEqual(['Content path that guests ask for.', '2']);
+    expect(await state()).toEqual(['["gueststore"]', '2']);
   });
 
   test('takes over what kubectl applied, when it is told to', async () => {
@@ -305,5 +301,16 @@ describe('helm', () => {
       kubectl(server, [...deployment, '--output=jsonpath={.metadata.annotations.meta\\.helm\\.sh/release-name}']),
     );
     expect(owner).toBe('gueststore');
+  });
+
+  test('goes without a trace, as docs/uninstall.md says', async () => {
+    await helm(['uninstall', 'gueststore', '--namespace', namespace]);
+    const kinds = ['crd', '--selector', 'app.kubernetes.io/part-of=gueststore'];
+    expect(await kubectl(server, ['get', ...kinds, '--output=name'])).toContain('contentitems.gueststore.dev');
+    await kubectl(server, ['delete', ...kinds]);
+    expect(await kubectl(server, ['get', 'crd', '--output=name'])).toBe('');
+    await kubectl(server, ['delete', 'namespace', namespace, '--wait=false']);
+    const everything = 'clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings';
+    expect(await kubectl(server, ['get', everything, '--output=name'])).not.toContain('gueststore');
   });
 });

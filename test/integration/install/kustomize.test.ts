@@ -2,7 +2,9 @@ import { globSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
+import { load } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commands } from '../../../src/cli/commands.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type ApiServer, kubectl, startApiServer } from '../../support/kubernetes/api-server.ts';
 import {
@@ -28,13 +30,20 @@ beforeAll(async () => {
   server = await startApiServer({ controllers: true });
   for (const folder of installations) rendered.set(folder, await render(folder));
   await kubectl(server, [...strictly, '--kustomize', manifestsFolder]);
-});
+}, 300_000);
 afterAll(() => server?.stop());
 
 function objectsOf(folder: string): readonly KubeObject[] {
   const objects = rendered.get(folder);
   if (objects === undefined) throw new Error(`manifests/${folder} was not rendered`);
   return objects;
+}
+
+/** Names of the components that an installation lists. */
+function componentsOf(folder: string): readonly string[] {
+  const text = readFileSync(`${manifestsFolder}${folder}/kustomization.yaml`, 'utf8');
+  const { components = [] } = load(text) as { readonly components?: readonly string[] };
+  return components.map((path) => basename(path));
 }
 
 /** Of every installation: its folder, the name of the workload, and its pod. */
@@ -76,31 +85,28 @@ describe('kubectl apply -k', () => {
     expect(await versions()).toEqual(before);
   });
 
-  test.each(globSync('components/*', { cwd: manifestsFolder }))(
-    'manifests/%s can be added alone to operator and daemon',
-    async (component) => {
-      const folder = await realpath(await mkdtemp(join(tmpdir(), 'kustomize-')));
-      try {
-        const kustomization = {
-          resources: [relative(folder, `${manifestsFolder}base`)],
-          components: ['components/daemon', component]
-            .filter((one, index, all) => all.indexOf(one) === index)
-            .map((one) => relative(folder, `${manifestsFolder}${one}`)),
-        };
-        await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
-        await forgetDatastore();
-        await kubectl(server, [...strictly, '--kustomize', folder]);
-        const used = installations.filter((one) =>
-          one === '.'
-            ? false
-            : readFileSync(`${manifestsFolder}${one}/kustomization.yaml`, 'utf8').includes(`../../${component}\n`),
-        );
-        expect(used.length, 'an overlay shows it').toBeGreaterThan(0);
-      } finally {
-        await rm(folder, { recursive: true, force: true });
-      }
-    },
-  );
+  const components = globSync('components/*', { cwd: manifestsFolder }).map((path) => basename(path));
+  const daemonAnd = installations.map((folder) => componentsOf(folder).filter((name) => name !== 'daemon'));
+
+  test('every component is part of some overlay', () => {
+    expect(new Set(installations.flatMap(componentsOf))).toEqual(new Set(components));
+  });
+
+  // Those that no overlay above has shown to work without the others.
+  const together = components.filter((name) => name !== 'daemon' && !daemonAnd.some((all) => `${all}` === name));
+  test.each(together)('manifests/components/%s can be added alone', async (component) => {
+    const folder = await realpath(await mkdtemp(join(tmpdir(), 'kustomize-')));
+    try {
+      const kustomization = {
+        resources: [relative(folder, `${manifestsFolder}base`)],
+        components: ['daemon', component].map((name) => relative(folder, `${manifestsFolder}components/${name}`)),
+      };
+      await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
+      await kubectl(server, [...strictly, '--kustomize', folder]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
 
   test('the overlay that docs/install.md shows is taken as it stands', async () => {
     const page = readFileSync(new URL('../../../docs/install.md', import.meta.url), 'utf8');
@@ -156,6 +162,15 @@ describe('every pod', () => {
           securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false },
         });
         expect(container.args).toContain('--metrics=:8080');
+      }
+  });
+
+  test('is started with flags that there are', () => {
+    for (const { pod } of allPods())
+      for (const { args } of pod.spec.containers) {
+        const [name = '', ...flags] = args;
+        const known = commands[name]?.flags.map((flag) => `--${flag.name}`);
+        expect(known).toEqual(expect.arrayContaining(flags.map((flag) => flag.replace(/=.*/, ''))));
       }
   });
 

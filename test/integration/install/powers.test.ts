@@ -24,6 +24,8 @@ interface Owner {
 
 /** What came of a daemon once it says that it is ready. */
 interface Seen {
+  /** Of the manifest's probes: path and status. */
+  readonly probes: readonly string[];
   /** Of two contents: one that anybody may read, one that came from a Secret. */
   readonly answers: readonly string[];
   /** `uid:gid mode` of the VM's socket. */
@@ -75,12 +77,19 @@ async function look(pod: PodTemplate, owner: Owner, less?: string): Promise<Seen
     '--pdeathsig=KILL',
   ];
   const mounts = await mountsOf(container, folder, datastore);
-  const daemon = [join(folder, 'node/node'), join(folder, 'app/src/main.ts'), 'daemon', '--host=host-a'];
-  const places = [`--datastore=${datastore}`, `--run-dir=${run}`, `--log-dir=${log}`];
+  const daemon = [join(folder, 'node/node'), join(folder, 'app/src/main.ts')];
+  const here: Readonly<Record<string, string>> = {
+    '--datastore=default=/datastore': `--datastore=default=${datastore}`,
+    '--host=$(NODE_NAME)': '--host=host-a',
+    '--run-dir=/run/gueststore': `--run-dir=${run}`,
+    '--log-dir=/var/log/gueststore': `--log-dir=${log}`,
+    '--metrics=:8080': '--metrics=127.0.0.1:0',
+  };
+  const args = container.args.map((arg) => here[arg] ?? arg);
   const script = `set -e\n${mounts.join('\n')}\nexec "$@"`;
   const child = spawn(
     'unshare',
-    ['--mount', 'sh', '-c', script, 'sh', 'setpriv', ...privileges, '--', ...daemon, ...places],
+    ['--mount', 'sh', '-c', script, 'sh', 'setpriv', ...privileges, '--', ...daemon, ...args],
     { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env.PATH } },
   );
   const ended = once(child, 'exit');
@@ -93,12 +102,18 @@ async function look(pod: PodTemplate, owner: Owner, less?: string): Promise<Seen
     output += text;
   });
   // It acknowledges and opens its sockets before it says so.
-  await eventually(() => (output.includes('"daemon ready"') ? true : undefined), 60_000);
+  const ready = await eventually(() => output.split('\n').find((line) => line.includes('"daemon ready"')), 60_000);
+  const { metrics } = JSON.parse(ready) as { readonly metrics: string };
+  const probes = [container.livenessProbe, container.readinessProbe].map(async (probe) => {
+    const { status } = await fetch(`http://${metrics}${probe?.httpGet.path}`);
+    return `${probe?.httpGet.path} ${status}`;
+  });
 
   const socket = join(run, 'fleet/web.vsock_1024');
   const found = await stat(socket).catch(() => undefined);
   const ask = (path: string) => askRaw(socket, `GET ${path} HTTP/1.1\r\n\r\n`).then(({ text }) => text);
   return {
+    probes: await Promise.all(probes),
     answers: found === undefined ? [] : [lastLine(await ask('/motd')), lastLine(await ask('/secret'))],
     socket: found && `${found.uid}:${found.gid} ${(found.mode & 0o777).toString(8)}`,
     acknowledged: await acknowledgement(join(datastore, '.gueststore/hosts/host-a')),
@@ -148,6 +163,7 @@ function lastLine(answer: string): string {
 }
 
 const whole: Seen = {
+  probes: ['/healthz 200', '/readyz 200'],
   answers: ['hello', 'secret'],
   socket: '1001:1002 660',
   acknowledged: expect.objectContaining({ host: 'host-a', refused: {} }),
