@@ -252,15 +252,15 @@ async function measurePolicy(ground: Ground): Promise<FleetFigures['policy']> {
     }
   })();
   const time = await enforced;
-  let writes = 0;
-  // Our own edits bring a handful of writes each: the wave is over when there is no more than that.
-  for (;;) {
-    await delay(quiet);
-    const more = totalOf(await ground.audit.writes());
-    writes += more;
-    if (more < 40) break;
+  let [writes, statuses] = [0, 0];
+  // Each VM says which rules it has: the wave is over when all have.
+  while (statuses < options.vms && since(applied) * 1000 < tooLong) {
+    await delay(200);
+    const more = await ground.audit.writes();
+    writes += totalOf(more);
+    statuses += more.get('patch guestvms/status') ?? 0;
   }
-  const wave = since(applied) - quiet / 1000;
+  const wave = since(applied);
   over = true;
   await editing;
   await writesUntilQuiet(ground);

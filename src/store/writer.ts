@@ -5,6 +5,7 @@ import type { Entry } from '../core/catalog.ts';
 import type { ContentPath } from '../core/content-path.ts';
 import type { Digest } from '../core/digest.ts';
 import { errnoOf, GuestStoreError } from '../lib/errors.ts';
+import { createBreath } from '../lib/lifecycle.ts';
 import { createBlobs, throwIfAborted } from './blobs.ts';
 import { applyChange, emptyRevision, type Next, withoutUnused } from './change.ts';
 import { appendCommit, findHighest, type NamedCommit, readCommit, refuseSuperseded, writeHead } from './commits.ts';
@@ -192,7 +193,11 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
 
   async function writeObjects(next: Next, named: readonly Digest[]): Promise<void> {
     const fresh = [...next.objects].filter(([digest]) => !written.has(digest));
-    for (const [digest, text] of fresh) writeObject(layout, digest, text);
+    const breathe = createBreath();
+    for (const [digest, text] of fresh) {
+      writeObject(layout, digest, text);
+      await breathe();
+    }
     const paths = fresh.map(([digest]) => layout.object(digest));
     await blobs.sync(named, paths.length > 0 ? [...paths, ...paths.map(dirname)] : []);
     for (const [digest] of fresh) written.add(digest);

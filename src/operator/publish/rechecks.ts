@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseDuration } from '../../core/duration.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import { errnoOf } from '../../lib/errors.ts';
-import { pause } from '../../lib/lifecycle.ts';
+import { createBreath, pause } from '../../lib/lifecycle.ts';
 import { importRevision } from '../../sources/import-file.ts';
 import type { World } from '../types.ts';
 import type { Outcomes } from './pass.ts';
@@ -36,6 +36,7 @@ export async function runRechecks(
   const due = new Map<ObjectKey, number>();
   const retries = new Map<ObjectKey, { readonly at: number; readonly wait: number }>();
   let files = 0;
+  const breathe = createBreath();
   do {
     const now = performance.now();
     files = 0;
@@ -59,6 +60,7 @@ export async function runRechecks(
       }
       if (outcomes.items.get(key)?.fetching === true) tell(key);
       retry(key, now);
+      await breathe();
     }
     for (const known of [seen, due, retries])
       for (const key of known.keys()) if (!world.items.has(key)) known.delete(key);
