@@ -81,6 +81,8 @@ export interface ItemOutcome extends Outcome {
   /** What the source gave for this generation, and trouble in asking it again. */
   readonly sourceRevision: string | undefined;
   readonly sourceFailure: Failure | undefined;
+  /** It is to be deleted and guests get it no more; only its file in the plain tree is still there. */
+  readonly leftover?: true;
 }
 
 export interface RepositoryOutcome extends Outcome {

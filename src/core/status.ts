@@ -63,6 +63,7 @@ export function itemFacts(outcome: ItemOutcome, reach: Reach): Fact[] {
   else if (outcome.sourceRevision !== undefined)
     facts.push(fact('SourceReady', true, 'Published', 'The source answered.'));
   const { served } = outcome;
+  if (outcome.leftover) return facts;
   facts.push(
     served === undefined
       ? fact(

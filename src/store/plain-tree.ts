@@ -44,8 +44,13 @@ export interface TreeState {
   readonly seq: number;
   /** What the revision holds and the tree does not; tried again with each publication. */
   readonly blocked: readonly BlockedWrite[];
-  /** Files of ours that could not be removed. */
-  readonly leftovers: readonly Removal[];
+  /** Files of ours that could not be removed; tried again with each publication. */
+  readonly leftovers: readonly Leftover[];
+}
+
+interface Leftover extends Removal {
+  /** For people. */
+  readonly reason: string;
 }
 
 export interface BlockedWrite {
@@ -82,7 +87,7 @@ export async function applyTree(
   if (plan.writes.length === 0 && plan.removals.length === 0 && state.seq === seq) return state;
 
   const touched = new Set<string>();
-  const leftovers: Removal[] = [];
+  const leftovers: Leftover[] = [];
   const blocked: BlockedWrite[] = [];
   const known = new Set<string>();
   const seen = new Set<string>();
@@ -90,7 +95,8 @@ export async function applyTree(
 
   for (const removal of plan.removals) {
     await rest();
-    if (!(await remove(removal))) leftovers.push(removal);
+    const reason = await remove(removal);
+    if (reason !== undefined) leftovers.push({ ...removal, reason });
   }
   fence();
   for (const { root, path } of plan.removals) touched.add(pruneFolders(layout.folder, root, path, plan.roots));
@@ -107,20 +113,20 @@ export async function applyTree(
     }
   }
 
-  /** False: it has to be tried again. */
-  async function remove({ root, path, was }: Removal): Promise<boolean> {
+  /** The reason why it could not be done. */
+  async function remove({ root, path, was }: Removal): Promise<string | undefined> {
     try {
       const found = lookAt(layout.folder, root, path, seen);
-      if (found.kind !== 'file') return true;
+      if (found.kind !== 'file') return undefined;
       const digest = await digestOfPlain(found.path);
-      if (digest === undefined || (digest !== was && !(await mayBeOurs(root, path, digest)))) return true;
+      if (digest === undefined || (digest !== was && !(await mayBeOurs(root, path, digest)))) return undefined;
       fence();
       unlinkSync(found.path);
-      return true;
+      return undefined;
     } catch (thrown) {
       if (isSuperseded(thrown)) throw thrown;
       // Whatever the file system has against it, it may not have next time: kept in `leftovers`.
-      return false;
+      return storeFailure(thrown, 'remove', `${root}${path}`).message;
     }
   }
 
@@ -239,7 +245,7 @@ export function readTreeState(layout: Layout): TreeState {
     return {
       seq: fields.count('seq'),
       blocked: fields.list('blocked').map((raw) => blockedFrom(fieldsOf(raw, layout.tree))),
-      leftovers: fields.list('leftovers').map((raw) => removalFrom(fieldsOf(raw, layout.tree))),
+      leftovers: fields.list('leftovers').map((raw) => leftoverFrom(fieldsOf(raw, layout.tree))),
     };
   } catch (thrown) {
     if (errnoOf(thrown) === undefined || errnoOf(thrown) === 'ENOENT') return none;
@@ -253,8 +259,10 @@ function blockedFrom(fields: Fields): BlockedWrite {
   return { repository: fields.text('repository'), root, path, was, reason: fields.text('reason') };
 }
 
-function removalFrom(fields: Fields): Removal {
-  return { ...placeFrom(fields), was: fields.digest('was') };
+function leftoverFrom(fields: Fields): Leftover {
+  const { reason } = fields.raw;
+  const said = typeof reason === 'string' ? reason : 'datastore: a file could not be removed';
+  return { ...placeFrom(fields), was: fields.digest('was'), reason: said };
 }
 
 function placeFrom(fields: Fields): { readonly root: string; readonly path: ContentPath } {

@@ -110,6 +110,8 @@ export interface StoreWriter {
    * the same. Tried again with each publication, also one that changes nothing.
    */
   readonly blocked: ReadonlyMap<ObjectKey, ReadonlyMap<ContentPath, string>>;
+  /** Files of ours in the plain trees that no revision holds any more and that could not be removed, and why. */
+  readonly leftovers: readonly { readonly root: string; readonly path: ContentPath; readonly reason: string }[];
   /** Why the plain trees as a whole lag behind the last revision; undefined when they do not. */
   readonly treeTrouble: Error | undefined;
   /**

@@ -251,6 +251,9 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
     get blocked() {
       return blockedOf(tree.blocked);
     },
+    get leftovers() {
+      return tree.leftovers;
+    },
     get treeTrouble() {
       return treeTrouble;
     },

@@ -1,7 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -99,6 +99,28 @@ describe('what is deleted', () => {
     execFileSync('mount', ['-o', 'remount,rw', installation.datastore]);
     for (const object of objects) await gone('readonly', object);
     expect(await pathsOf('readonly/main')).toBeUndefined();
+  });
+
+  test('while only its file in the plain tree cannot be removed says so, though guests get it no more', async () => {
+    const there = { namespace: 'stuck' };
+    await apply(namespace('stuck'), repository('main', {}, there), item('a', '/a', 'a', {}, there));
+    await ready('stuck', 'contentitem/a');
+    const folder = join(installation.datastore, 'stuck/main');
+    execFileSync('mount', ['--bind', folder, folder]);
+    try {
+      execFileSync('mount', ['-o', 'remount,bind,ro', folder]);
+      await kubectl(['--namespace', 'stuck', 'delete', '--wait=false', 'contentitem/a', 'gueststorerepository/main']);
+      const message = /^To be deleted, .*cannot remove stuck\/main\/a: EROFS.*mount the file system writable/;
+      for (const object of ['contentitem/a', 'gueststorerepository/main']) {
+        await shows('stuck', object, { status: 'False', reason: 'StoreUnavailable', message });
+      }
+      expect(await pathsOf('stuck/main')).toBeUndefined();
+    } finally {
+      execFileSync('umount', ['-l', folder]);
+    }
+    await gone('stuck', 'contentitem/a');
+    await gone('stuck', 'gueststorerepository/main');
+    expect(plainFiles(installation.datastore)).toEqual({});
   });
 });
 

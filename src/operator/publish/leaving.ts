@@ -1,5 +1,7 @@
+import { desiredRepository } from '../../core/desired-repository.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, ItemOutcome, Outcome, RepositoryOutcome, VmOutcome } from '../../core/outcome.ts';
+import type { DeclaredKind, World } from '../types.ts';
 import type { Dirty } from './changes.ts';
 import { declared, type Pass } from './pass.ts';
 
@@ -34,8 +36,7 @@ export function addHeldBack(pass: Pass, dirty: Dirty, failures: ReadonlyMap<stri
       if (leaving === undefined || claim === undefined || entry === undefined || entry.state === 'retired') continue;
       const { digest, size, sensitive = false } = entry.state === 'stored' ? entry : {};
       const served = digest === undefined || size === undefined ? undefined : { digest, size, sensitive };
-      const source = { fetching: false, sourceRevision: undefined, sourceFailure: undefined };
-      fresh.items.set(key, { ...leaving, ...source, repository: claim.repository, served });
+      fresh.items.set(key, { ...leaving, ...sourceless, repository: claim.repository, served });
     }
     for (const key of dirty.vms) {
       const row = snapshot?.vm(key);
@@ -54,6 +55,52 @@ export function addHeldBack(pass: Pass, dirty: Dirty, failures: ReadonlyMap<stri
         exported: undefined,
       });
     }
+  }
+  addLeftovers(pass, dirty, fresh);
+}
+
+/** Out of the datastore, but for files of the plain trees. */
+function addLeftovers({ world, writers, ledger }: Pass, dirty: Dirty, fresh: Fresh): void {
+  const failureOf = (kind: 'ContentItem' | 'GuestStoreRepository', key: ObjectKey): Failure | undefined => {
+    const message = leftoverOf(world, writers, kind, key);
+    return message === undefined ? undefined : { reason: 'StoreUnavailable', message, terminal: false };
+  };
+  for (const key of dirty.repositories) {
+    const failure = fresh.repositories.has(key) ? undefined : failureOf('GuestStoreRepository', key);
+    const leaving = failure && held(world.repositories.get(key), failure);
+    if (leaving !== undefined) fresh.repositories.set(key, { ...leaving, ...ledger.usage(key) });
+  }
+  for (const key of dirty.items) {
+    const failure = fresh.items.has(key) ? undefined : failureOf('ContentItem', key);
+    const leaving = failure && held(world.items.get(key), failure);
+    if (leaving === undefined) continue;
+    fresh.items.set(key, { ...leaving, ...sourceless, repository: undefined, served: undefined, leftover: true });
+  }
+}
+
+const sourceless = { fetching: false, sourceRevision: undefined, sourceFailure: undefined } as const;
+
+/** Why a file of an item or repository that is to be deleted still lies in a plain tree; undefined where none does. */
+export function leftoverOf(
+  { items, repositories }: World,
+  writers: Pass['writers'],
+  kind: 'ContentItem' | 'GuestStoreRepository',
+  key: ObjectKey,
+): string | undefined {
+  const item = kind === 'ContentItem' ? items.get(key) : undefined;
+  const { name, namespace = item?.metadata.namespace } = item?.spec.repositoryRef ?? {};
+  const repository = repositories.get(kind === 'ContentItem' ? `${namespace}/${name}` : key);
+  if (repository === undefined || declared<Leaving>(item ?? repository) !== undefined) return undefined;
+  const { root } = desiredRepository(repository);
+  const leftovers = writers.get(repository.spec.datastore)?.leftovers ?? [];
+  return leftovers.find((file) => file.root === root && (item === undefined || file.path === item.spec.path))?.reason;
+}
+
+/** Items and repositories that are to be deleted. */
+export function* leavingIn({ items, repositories }: World): Iterable<readonly [DeclaredKind, ObjectKey]> {
+  for (const [key, item] of items) if (declared(item) === undefined) yield ['ContentItem', key];
+  for (const [key, repository] of repositories) {
+    if (declared(repository) === undefined) yield ['GuestStoreRepository', key];
   }
 }
 

@@ -12,7 +12,7 @@ import type { Contents } from './contents.ts';
 import { createDraft, type Draft } from './draft.ts';
 import { createExpiries } from './expiries.ts';
 import { frozenWorld, thaw } from './frozen-world.ts';
-import { addHeldBack } from './leaving.ts';
+import { addHeldBack, leavingIn, leftoverOf } from './leaving.ts';
 import { type Claim, createLedger, type Ledger } from './ledger.ts';
 import { noOutcomes, type Outcomes, type Pass } from './pass.ts';
 import { passDatastores } from './pass-datastores.ts';
@@ -204,9 +204,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
   function trailing(): boolean {
     let trails = false;
     for (const writer of writers.values()) {
-      const { snapshot, blocked, treeTrouble } = writer;
-      if (blocked.size === 0 && treeTrouble === undefined) continue;
+      const { snapshot, blocked, leftovers, treeTrouble } = writer;
+      if (!trailsBehind(writer)) continue;
       trails = true;
+      if (leftovers.length > 0) for (const [kind, key] of leavingIn(world)) changes.add(kind, key);
       for (const [repository, paths] of blocked) {
         for (const path of paths.keys()) {
           const entry = snapshot.find(repository, path);
@@ -231,8 +232,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const writer = writers.get(name);
     if (writer === undefined || base === undefined) return undefined;
     // Without a change it only lets the plain trees catch up.
-    const trails = writer.blocked.size > 0 || writer.treeTrouble !== undefined;
-    if (draft.empty && !trails) return undefined;
+    if (draft.empty && !trailsBehind(writer)) return undefined;
     try {
       await withdrawForeign(writer, draft, base, items);
       const commit = await writer.publish(draft.change, { kind: 'observed', summary: summaryOf(draft) }, signal);
@@ -324,9 +324,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
     holdsContent: (item) => {
       const claim = ledger.claimOf(item);
       const entry = claim && writers.get(claim.datastore)?.snapshot.find(claim.repository, claim.path);
-      return entry?.claim === item && entry.state !== 'retired';
+      if (entry?.claim === item && entry.state !== 'retired') return true;
+      return leftoverOf(world, writers, 'ContentItem', item) !== undefined;
     },
-    holdsRepository,
+    holdsRepository: (key) =>
+      holdsRepository(key) || leftoverOf(world, writers, 'GuestStoreRepository', key) !== undefined,
     revisionOf: (repository) => revisions.get(repository),
     touch,
     run,
@@ -368,6 +370,10 @@ function blockedFailure(writer: StoreWriter | undefined, { repository, path }: C
 function obstacleOf(message: string): Failure {
   const reason = message.startsWith('datastore: ') ? 'StoreUnavailable' : 'ForeignFile';
   return { reason, message, terminal: false };
+}
+
+function trailsBehind({ blocked, leftovers, treeTrouble }: StoreWriter): boolean {
+  return blocked.size + leftovers.length > 0 || treeTrouble !== undefined;
 }
 
 function treeFailure(writer: StoreWriter | undefined): Failure | undefined {
