@@ -40,6 +40,7 @@ export const groups: Readonly<Record<string, string>> = {
   podDisruptionBudget: 'What draining nodes may take away at once.',
   priorityClass: 'What a full node evicts first.',
   spread: 'Where replicas run.',
+  monitoring: 'What Prometheus scrapes, and of what it tells.',
 };
 
 /** Every value of the chart, in the order of values.yaml. `defaults` come from the manifests that the templates come from. */
@@ -238,6 +239,13 @@ export function settingsOf(defaults: Defaults): readonly Setting[] {
     {
       path: 'spread.enabled',
       description: "Whether the operator's replicas must run on different nodes.",
+      schema: onOff,
+      default: false,
+    },
+    {
+      path: 'monitoring.enabled',
+      description:
+        'Whether the release has PodMonitors and a PrometheusRule, which need the kinds of the Prometheus Operator.',
       schema: onOff,
       default: false,
     },

@@ -34,6 +34,8 @@ export function templatesOf(block: Block): readonly Template[] {
     { source: 'components/network-policies/network-policies.yaml', when: '.Values.networkPolicies.enabled' },
     { source: 'components/disruption-budget/disruption-budget.yaml', when: '.Values.podDisruptionBudget.enabled' },
     { source: 'components/priority-class/priority-class.yaml', when: '.Values.priorityClass.enabled' },
+    { source: 'monitoring/pod-monitors.yaml', when: '.Values.monitoring.enabled' },
+    { source: 'monitoring/prometheus-rule.yaml', when: '.Values.monitoring.enabled' },
   ];
 }
 
