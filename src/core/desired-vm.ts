@@ -25,7 +25,11 @@ export function vmPlace(
   const { channel, host, repositoryRef } = vm.spec;
   const uds = channel.hybridUDS;
   if (uds === undefined || host === undefined) {
-    const kind = Object.keys(channel).at(0) ?? '';
+    const kind = Object.keys(channel).at(0);
+    if (kind === undefined) {
+      const message = 'spec.channel names no channel; the VM is not served until it does.';
+      return { unsupported: { reason: 'InvalidManifest', message, terminal: true } };
+    }
     const message = `spec.channel.${kind} is not supported by this version; the VM is not served. Use hybridUDS.`;
     return { unsupported: { reason: 'NotSupportedYet', message, terminal: true } };
   }

@@ -21,9 +21,11 @@ interface Requirement {
 /**
  * Whether the selector selects an object with these labels and this name. As in Kubernetes, `NotIn` also selects objects
  * without the label. Throws `InvalidManifest` for an operator that is not one, or that has too many or too few values,
- * whatever the labels are: half a selector must not select anything.
+ * whatever the labels are, and where there is no selector: half a one must not select anything, nor must none.
  */
-export function selects(selector: Selector, labels: Labels, name?: string): boolean {
+export function selects(selector: Selector | undefined, labels: Labels, name?: string): boolean {
+  if (selector === undefined)
+    throw new GuestStoreError('InvalidManifest', 'the selector is missing; {} selects all, if that is meant');
   const requirements = selector.matchExpressions ?? [];
   requirements.forEach(checkRequirement);
   const names = selector.names ?? [];

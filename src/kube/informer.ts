@@ -1,3 +1,4 @@
+import type { GuestStoreError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import { type Cache, type Change, createCache, type IndexBy } from './cache.ts';
@@ -28,6 +29,8 @@ export interface Informer<T extends KubeObject> extends Cache<T> {
   /** Resolves when the first list has been delivered to all handlers; stays pending while there is none. */
   readonly synced: Promise<void>;
   readonly hasSynced: boolean;
+  /** Why there is no first list yet, as the server said it; undefined before it was asked, and once there is one. */
+  readonly trouble: string | undefined;
   /** Called for each change, in order; at once with all that is there already. A handler that throws is logged. */
   onChange(handler: ChangeHandler<T>): void;
   /**
@@ -47,6 +50,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
   const own = createOwnWrites<T>(timers);
   const { promise: synced, resolve: markSynced } = Promise.withResolvers<void>();
   let hasSynced = false;
+  let trouble: string | undefined;
 
   function tell(handler: ChangeHandler<T>, change: Change<T>): void {
     try {
@@ -67,6 +71,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       deliver(cache.replace(objects.map(kept)));
       own.listed(startedAt);
       hasSynced = true;
+      trouble = undefined;
       markSynced();
     },
     put(object: Stored<T>) {
@@ -77,6 +82,9 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       deliver(cache.remove(kept(object)));
       own.seen(object);
     },
+    failed({ message }: GuestStoreError) {
+      if (!hasSynced) trouble = message;
+    },
   };
 
   return {
@@ -84,6 +92,9 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     synced,
     get hasSynced() {
       return hasSynced;
+    },
+    get trouble() {
+      return trouble;
     },
     get size() {
       return cache.size;

@@ -1,11 +1,11 @@
-import { GuestStoreError } from '../lib/errors.ts';
+import { asGuestStoreError, GuestStoreError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import { ApiError, isExpired } from './api-error.ts';
 import { type BackoffOptions, createBackoff } from './backoff.ts';
 import type { Client, Selection, WatchEvent } from './client.ts';
 import type { KubeObject, Stored } from './objects.ts';
-import type { Resource } from './resource.ts';
+import { apiVersionOf, type Resource } from './resource.ts';
 import { systemTimers, type Timers, wait } from './timers.ts';
 
 /** Who is told what the server has. Calls come one after the other. */
@@ -14,6 +14,8 @@ export interface ReflectorTarget<T extends KubeObject> {
   replace(objects: readonly Stored<T>[], startedAt: number): void;
   put(object: Stored<T>): void;
   remove(object: Stored<T>): void;
+  /** Why `target` is not followed now. */
+  failed(error: GuestStoreError): void;
 }
 
 /** Milliseconds unless said otherwise. The defaults are for production; tests of faults want them shorter. */
@@ -91,7 +93,14 @@ export async function runReflector<T extends KubeObject>(
       const { reason, retryAfter } = error instanceof ApiError ? error : { reason: 'Internal', retryAfter: undefined };
       failures?.add({ resource: resource.plural, reason });
       const delay = Math.max(backoff.next(), retryAfter ?? 0);
-      log.warn({ resource: resource.plural, reason, relist: version === undefined, delay, err: error }, 'watch lost');
+      target.failed(asGuestStoreError(error));
+      const facts = { resource: resource.plural, reason, relist: version === undefined, delay, err: error };
+      if (error instanceof ApiError && error.status === 404)
+        log.warn(
+          { ...facts, apiVersion: apiVersionOf(resource) },
+          'kind not served: apply its CustomResourceDefinition',
+        );
+      else log.warn(facts, 'watch lost');
       // Who was asked for patience keeps it; others need not wait out an outage that is over.
       const over = retryAfter === undefined ? options.client.backAgain() : signal;
       if (await wait(delay, AbortSignal.any([signal, over]), timers)) continue;

@@ -2,6 +2,7 @@ import type { ObjectKey } from '../../core/names.ts';
 import type { Failure, PolicyOutcome } from '../../core/outcome.ts';
 import { failureOf } from '../../core/outcome.ts';
 import { requestOf } from '../../core/reconcile-request.ts';
+import { selects } from '../../core/selector.ts';
 import { asGuestStoreError } from '../../lib/errors.ts';
 import { compilePattern } from '../../rules/pattern.ts';
 import type { Policy } from '../types.ts';
@@ -42,6 +43,12 @@ function ownFailure({ spec }: Policy): Failure | undefined {
     const message =
       'spec.mode Audit is not supported by this version; none of the rules takes effect. Set Enforce, or take the policy away.';
     return { reason: 'NotSupportedYet', message, terminal: true };
+  }
+  try {
+    selects(spec.vmSelector, {});
+  } catch (thrown) {
+    const { reason, message, terminal } = failureOf(asGuestStoreError(thrown));
+    return { reason, message: `spec.vmSelector: ${message}`, terminal };
   }
   for (const list of ['grant', 'deny'] as const) {
     for (const [index, pattern] of (spec[list] ?? []).entries()) {

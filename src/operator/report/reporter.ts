@@ -1,5 +1,6 @@
 import { conditionOf } from '../../core/conditions.ts';
 import type { ObjectKey } from '../../core/names.ts';
+import { isApiError } from '../../kube/api-error.ts';
 import { asGuestStoreError } from '../../lib/errors.ts';
 import { createBreath, pause } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
@@ -29,8 +30,9 @@ const absence = 30_000;
 /** How many statuses are written at once; one hand in four takes from large batches first. */
 const pens = 8;
 const patientPen = 4;
-/** Milliseconds after which a write that failed is tried again. */
+/** Milliseconds after which a write that failed is tried again; doubling to the other where the server refuses the object as it is. */
 const retryAfter = 2_000;
+const longestRetry = 300_000;
 
 /** Tells people: writes the status of what the publisher looked at, and again when the hosts have followed. */
 export interface Reporter {
@@ -62,6 +64,8 @@ export function createReporter(options: ReporterOptions): Reporter {
   const { world, publisher, statuses, reports, sink, log, now, instruments } = options;
   const due = createDueList();
   const written = new Map<string, WrittenStatus>();
+  /** How often the server refused an object for what stands in it, by name; not for what was to be written. */
+  const refusals = new Map<string, number>();
   const hosts = createHostsReporter({
     world,
     datastores: publisher.datastores,
@@ -233,10 +237,10 @@ export function createReporter(options: ReporterOptions): Reporter {
         return true;
       }
     }
-    if (!(await attempt(name, () => sink.hold(kind, key, signal), signal))) return later(one);
+    if (!(await attempt(name, () => sink.hold(kind, key, signal), signal))) return unsaid(one, previous, report.status);
     if (!sameRecord(report.status, previous)) {
       const done = await attempt(name, () => sink.writeStatus(kind, key, report.status, signal), signal);
-      if (!done) return later(one);
+      if (!done) return unsaid(one, previous, report.status);
       for (const one of happeningsBetween(previous, report.status)) sink.event(kind, key, one);
     }
     written.set(name, report.status);
@@ -246,12 +250,22 @@ export function createReporter(options: ReporterOptions): Reporter {
   }
 
   function later(one: Due): false {
-    due.setAside(one, performance.now() + retryAfter);
+    const refused = refusals.get(one.name) ?? 0;
+    const wait = Math.min(retryAfter * 2 ** Math.max(0, refused - 1), longestRetry);
+    due.setAside(one, performance.now() + wait);
     return false;
+  }
+
+  /** An object that is older than its schema bears no status: then events are what is left to say it with. */
+  function unsaid(one: Due, previous: WrittenStatus | undefined, status: WrittenStatus): false {
+    if (refusals.get(one.name) === 2)
+      for (const happening of happeningsBetween(previous, status)) sink.event(one.kind, one.key, happening);
+    return later(one);
   }
 
   function forget(one: Due): true {
     written.delete(one.name);
+    refusals.delete(one.name);
     statuses.forget(one.kind, one.key);
     due.settle(one);
     return true;
@@ -281,10 +295,12 @@ export function createReporter(options: ReporterOptions): Reporter {
   async function attempt(object: string, write: () => Promise<void>, signal: AbortSignal): Promise<boolean> {
     try {
       await write();
+      refusals.delete(object);
       return true;
     } catch (thrown) {
       if (signal.aborted) return false;
       const error = asGuestStoreError(thrown, 'ApiUnavailable');
+      if (isApiError(error, 'Invalid')) refusals.set(object, (refusals.get(object) ?? 0) + 1);
       log.warn({ object, code: error.code, err: error }, 'status not written');
       return false;
     }

@@ -5,6 +5,7 @@ import type {
   GuestStoreHost,
   GuestStoreRepository,
   GuestVM,
+  Kind,
   VMAccessPolicy,
 } from '../../api/resources.generated.ts';
 import type { ObjectKey } from '../../core/names.ts';
@@ -13,7 +14,7 @@ import { ApiError } from '../../kube/api-error.ts';
 import type { Client } from '../../kube/client.ts';
 import { createInformer, type Informer } from '../../kube/informer.ts';
 import { isNews } from '../../kube/mappers.ts';
-import type { KubeObject, Stored } from '../../kube/objects.ts';
+import { type KubeObject, keyOf, type Stored } from '../../kube/objects.ts';
 import { configMaps, namespaces, type Resource, secrets } from '../../kube/resource.ts';
 import { GuestStoreError } from '../../lib/errors.ts';
 import type { Check } from '../../lib/health.ts';
@@ -23,6 +24,7 @@ import type { Shown } from '../instruments.ts';
 import { FreezableMap } from '../publish/freezable-map.ts';
 import type { DeclaredKind, ObservedKind, World } from '../types.ts';
 import { resources } from './cluster-resources.ts';
+import { complete } from './complete.ts';
 
 /** What is declared in a cluster, followed by watches. */
 export interface ClusterWorld extends World {
@@ -72,12 +74,36 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
     return { view, informer };
   }
 
-  const datastores = follow('GuestStoreDatastore', resources.GuestStoreDatastore, same<GuestStoreDatastore>);
-  const repositories = follow('GuestStoreRepository', resources.GuestStoreRepository, same<GuestStoreRepository>);
-  const items = follow('ContentItem', resources.ContentItem, same<ContentItem>);
-  const policies = follow('VMAccessPolicy', resources.VMAccessPolicy, same<VMAccessPolicy>);
-  const cluster = follow('ClusterVMAccessPolicy', resources.ClusterVMAccessPolicy, same<ClusterVMAccessPolicy>);
-  const vms = follow('GuestVM', resources.GuestVM, same<GuestVM>);
+  function whole<T extends KubeObject>(kind: Kind): (object: Stored<T>) => Stored<T> {
+    return (stored) => {
+      const { object, lacks } = complete(kind, stored);
+      if (lacks.length > 0)
+        options.log.warn(
+          { kind, object: keyOf(stored), lacks },
+          'object lacks what its schema promises: apply it anew',
+        );
+      return object;
+    };
+  }
+
+  const datastores = follow(
+    'GuestStoreDatastore',
+    resources.GuestStoreDatastore,
+    whole<GuestStoreDatastore>('GuestStoreDatastore'),
+  );
+  const repositories = follow(
+    'GuestStoreRepository',
+    resources.GuestStoreRepository,
+    whole<GuestStoreRepository>('GuestStoreRepository'),
+  );
+  const items = follow('ContentItem', resources.ContentItem, whole<ContentItem>('ContentItem'));
+  const policies = follow('VMAccessPolicy', resources.VMAccessPolicy, whole<VMAccessPolicy>('VMAccessPolicy'));
+  const cluster = follow(
+    'ClusterVMAccessPolicy',
+    resources.ClusterVMAccessPolicy,
+    whole<ClusterVMAccessPolicy>('ClusterVMAccessPolicy'),
+  );
+  const vms = follow('GuestVM', resources.GuestVM, whole<GuestVM>('GuestVM'));
   const labels = follow('Namespace', namespaces, ({ metadata }): Labels => metadata.labels ?? {}, {
     metadataOnly: true,
   });
@@ -133,24 +159,25 @@ export function createClusterWorld(options: ClusterWorldOptions): ClusterWorld {
     checks: informers.map((informer) => ({
       name: `cache/${informer.resource.plural}`,
       trouble: () =>
-        informer.hasSynced ? undefined : 'the API server has not listed them yet; the log says what it answers',
+        informer.hasSynced ? undefined : `not listed yet: ${informer.trouble ?? 'the API server has not answered'}`,
     })),
     synced: Promise.all(informers.map((informer) => informer.synced)),
     stored: (kind, key) => byKind[kind].get(key) as Stored<KubeObject> | undefined,
-    hosts: () => hosts.values(),
-    host: (name) => hosts.get(name),
+    hosts: function* () {
+      for (const host of hosts.values()) yield complete('GuestStoreHost', host).object;
+    },
+    host: (name) => {
+      const host = hosts.get(name);
+      return host && complete('GuestStoreHost', host).object;
+    },
     *objects() {
       for (const [kind, { values }] of Object.entries(byKind))
-        for (const { status } of values()) yield { kind, status };
+        for (const { status } of values()) if (status !== undefined) yield { kind, status };
     },
     run: async (signal) => {
       await Promise.all(informers.map((informer) => informer.run(signal)));
     },
   };
-}
-
-function same<T>(object: T): T {
-  return object;
 }
 
 /** In our own words: what a server, or a proxy before it, sent is for the log. */

@@ -67,6 +67,16 @@ const auditPolicy = {
 
 /** Starts etcd and kube-apiserver on free ports of 127.0.0.1 and a folder of their own; resolves when `/readyz` says ok. */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
+  try {
+    return await startOnce(options);
+  } catch (error) {
+    // Another test took the port that was free a moment ago.
+    if (!String(error).includes('address already in use')) throw error;
+    return await startOnce(options);
+  }
+}
+
+async function startOnce(options: ApiServerOptions): Promise<ApiServer> {
   const folder = await mkdtemp(join(tmpdir(), 'kube-'));
   const programs: LeashedProgram[] = [];
   // Ctrl+C ends a test run without teardown; the programs go by their leash, their folder goes here.
