@@ -64,6 +64,11 @@ async function ready(kind: string, name: string): Promise<string> {
   return `${condition?.status} ${condition?.reason}`;
 }
 
+async function statusWrites(name: string): Promise<number> {
+  const writes = await installation.operatorWrites();
+  return writes.filter(({ objectRef }) => objectRef?.subresource === 'status' && objectRef.name === name).length;
+}
+
 const published = (name: string) => readFile(join(installation.datastore, 'GuestStore', name), 'utf8');
 
 describe('waiting', () => {
@@ -104,6 +109,10 @@ describe('gueststore reconcile', () => {
     );
     expect(code).toBe(0);
     expect(asked().slice(before)).toEqual([304]);
+    // A value that stays is answered once: a later look at the item writes nothing.
+    const writes = await statusWrites('download');
+    await onFleet('reconcile', 'repository', 'main');
+    expect(await statusWrites('download')).toBe(writes);
     const { metadata, status } = await read('contentitem', 'download');
     expect(status.lastHandledReconcileAt).toBe(metadata.annotations?.[requestAnnotation]);
   });
@@ -248,6 +257,8 @@ describe('events', () => {
       /Warning +SourceNotFound +ContentItem\/broken/,
     );
     expect(await inFleet('events', '--for', 'contentitem/download')).toMatch(/Warning +SourceUnavailable/);
+    // Of an object without a namespace they stand in `default`.
+    expect(await kubectl('describe', 'gueststorehost', 'localhost')).toMatch(/Normal +Suspended +\S+ +gueststore\.dev/);
   });
 });
 

@@ -250,6 +250,17 @@ describe('rules', () => {
     expect(conditionOf(conditions, 'RulesEffective')?.status).toBe('False');
   });
 
+  test('a suspended policy is as Ready as what it said before, whatever it says now', async () => {
+    const file = (spec: object) => ({ 'p.yaml': yaml(policy('p', { deny: ['/a'] }, { ...spec })) });
+    const fleet = await startFleet({ files: { ...ground, 'v.yaml': yaml(vm('web')), ...file({}) } });
+    await fleet.gets('web', '/a', 403);
+    await fleet.write(file({ mode: 'Audit', suspend: true }));
+    await fleet.shows('VMAccessPolicy', 'fleet/p', { ready: true, reason: 'Suspended', generation: 2 });
+    expect((await fleet.get('web', '/a')).status).toBe(403);
+    await fleet.write(file({ mode: 'Audit' }));
+    await fleet.shows('VMAccessPolicy', 'fleet/p', { ready: false, reason: 'NotSupportedYet' });
+  });
+
   test('a policy that begins suspended takes no effect', async () => {
     const fleet = await startFleet({
       files: { ...ground, 'v.yaml': yaml(vm('web')), 'p.yaml': yaml(policy('p', { deny: ['/a'] }, { suspend: true })) },
