@@ -17,6 +17,23 @@ export function canonicalJson(value: unknown): string {
   return `{${members.join(',')}}`;
 }
 
+/**
+ * Whether two values are written alike, found without writing them: the order of fields means nothing, and one that is
+ * undefined is as good as none. Not for maps.
+ */
+export function sameRecord(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  for (const key in a) if (!sameRecord(own(a, key), own(b, key))) return false;
+  for (const key in b) if (!Object.hasOwn(a, key) && own(b, key) !== undefined) return false;
+  return true;
+}
+
+function own(record: object, key: string): unknown {
+  return Object.hasOwn(record, key) ? record[key as keyof typeof record] : undefined;
+}
+
 export function digestOf(bytes: string | Uint8Array): Digest {
   return `sha256:${hash('sha256', bytes, 'hex')}`;
 }

@@ -1,5 +1,5 @@
 import type { Digest } from '../core/digest.ts';
-import { objectOf, type StoredObject } from './canonical.ts';
+import { objectOf, type StoredObject, sameRecord } from './canonical.ts';
 
 /**
  * A map from keys to records, kept as a tree of immutable objects named by digest (a Merkle trie), so that a change to one
@@ -122,7 +122,7 @@ function changeLeaf<V extends object>(
   let entries: Map<string, V> | undefined;
   for (const { key, value } of changes) {
     const old = leaf?.entries.get(key);
-    if (old === value || (old !== undefined && value !== undefined && same(old, value))) continue;
+    if (old === value || (old !== undefined && value !== undefined && sameRecord(old, value))) continue;
     entries ??= new Map(leaf?.entries);
     if (value === undefined) entries.delete(key);
     else entries.set(key, value);
@@ -180,20 +180,6 @@ function sum<V>(children: readonly (Trie<V> | undefined)[], field: 'size' | 'byt
   return children.reduce((total, child) => total + (child?.[field] ?? 0), 0);
 }
 
-/** Whether two records would be written alike: a field that is undefined is as good as none. */
-function same(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b)) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  for (const key in a) if (!same(own(a, key), own(b, key))) return false;
-  for (const key in b) if (!Object.hasOwn(a, key) && own(b, key) !== undefined) return false;
-  return true;
-}
-
-function own(record: object, key: string): unknown {
-  return Object.hasOwn(record, key) ? record[key as keyof typeof record] : undefined;
-}
-
 /** One key whose record differs between two tries. */
 export interface Difference<V> {
   readonly key: string;
@@ -215,7 +201,7 @@ export function* differences<V extends object>(
   for (const [key, value] of entriesOfChild(after)) {
     const was = old.get(key);
     old.delete(key);
-    if (was === undefined || !same(was, value)) yield { key, before: was, after: value };
+    if (was === undefined || !sameRecord(was, value)) yield { key, before: was, after: value };
   }
   for (const [key, value] of old) yield { key, before: value, after: undefined };
 }

@@ -4,11 +4,12 @@ import type { Entry, StoredEntry } from '../../src/core/catalog.ts';
 import { type ContentPath, parseContentPath } from '../../src/core/content-path.ts';
 import { createAddresses } from '../../src/operator/publish/addresses.ts';
 import { createAppliedPolicies } from '../../src/operator/publish/applied-policies.ts';
-import { createDraft, sameRecord } from '../../src/operator/publish/draft.ts';
+import { createDraft } from '../../src/operator/publish/draft.ts';
 import { createLedger } from '../../src/operator/publish/ledger.ts';
 import { createPaths } from '../../src/operator/publish/paths.ts';
 import { createSelected } from '../../src/operator/publish/selected.ts';
 import { createMemoryDocuments, openShelf } from '../../src/operator/world/shelf.ts';
+import { sameRecord } from '../../src/store/canonical.ts';
 import { digestOf, rulesOf, snapshotOf } from '../support/memory-store.ts';
 import { policyOf } from '../support/resources.ts';
 

@@ -4,7 +4,7 @@ import type { ContentPath } from '../../core/content-path.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { ObjectKey } from '../../core/names.ts';
 import type { RuleSet, VmRow } from '../../core/settings.ts';
-import { canonicalJson } from '../../store/canonical.ts';
+import { sameRecord } from '../../store/canonical.ts';
 import type { Snapshot, StoreChange } from '../../store/types.ts';
 
 /** The next revision of one datastore while a pass works it out: what is committed, seen through the changes so far. */
@@ -85,9 +85,4 @@ export function sizeOf(entry: Entry | undefined): number {
 function assign<Key, Value>(changes: Map<Key, Value>, key: Key, value: Value, base: Value): void {
   if (sameRecord(value, base)) changes.delete(key);
   else changes.set(key, value);
-}
-
-/** Records are plain JSON; the order of their fields means nothing. */
-export function sameRecord(a: unknown, b: unknown): boolean {
-  return a === b || canonicalJson(a) === canonicalJson(b);
 }

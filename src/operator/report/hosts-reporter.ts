@@ -1,5 +1,5 @@
 import { type Condition, conditionOf } from '../../core/conditions.ts';
-import { sameRecord } from '../publish/draft.ts';
+import { sameRecord } from '../../store/canonical.ts';
 import type { HostAsks, HostStatus, StatusSink, World, WrittenStatus } from '../types.ts';
 import { happeningsBetween } from './happenings.ts';
 import type { HostReports } from './host-reports.ts';

@@ -4,8 +4,8 @@ import { isApiError } from '../../kube/api-error.ts';
 import { asGuestStoreError } from '../../lib/errors.ts';
 import { createBreath, pause } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
+import { sameRecord } from '../../store/canonical.ts';
 import type { Instruments } from '../instruments.ts';
-import { sameRecord } from '../publish/draft.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { Declared, DeclaredKind, StatusSink, World, WrittenStatus } from '../types.ts';
 import { createDueList, type Due } from './due-list.ts';
@@ -241,7 +241,10 @@ export function createReporter(options: ReporterOptions): Reporter {
     if (!sameRecord(report.status, previous)) {
       const done = await attempt(name, () => sink.writeStatus(kind, key, report.status, signal), signal);
       if (!done) return unsaid(one, previous, report.status);
-      for (const one of happeningsBetween(previous, report.status)) sink.event(kind, key, one);
+      for (const event of happeningsBetween(previous, report.status)) {
+        // By the thousand, that all is well would keep statuses waiting; trouble is always told.
+        if (one.urgent || event.type === 'Warning') sink.event(kind, key, event);
+      }
     }
     written.set(name, report.status);
     if (report.waiting) due.setAside(one, Number.POSITIVE_INFINITY);

@@ -16,7 +16,7 @@ import { keyOf, type ObjectKey } from '../../core/names.ts';
 import type { Labels } from '../../core/selector.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import { sameRecord } from '../publish/draft.ts';
+import { sameRecord } from '../../store/canonical.ts';
 import { FreezableMap } from '../publish/freezable-map.ts';
 import { frozenWorld } from '../publish/frozen-world.ts';
 import type { HostStatus, ObservedKind, StatusSink, World, WrittenStatus } from '../types.ts';
