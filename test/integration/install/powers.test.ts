@@ -105,8 +105,9 @@ async function look(pod: PodTemplate, owner: Owner, less?: string): Promise<Seen
   const ready = await eventually(() => output.split('\n').find((line) => line.includes('"daemon ready"')), 60_000);
   const { metrics } = JSON.parse(ready) as { readonly metrics: string };
   const probes = [container.livenessProbe, container.readinessProbe].map(async (probe) => {
-    const { status } = await fetch(`http://${metrics}${probe?.httpGet.path}`);
-    return `${probe?.httpGet.path} ${status}`;
+    const url = new URL(probe?.httpGet.path ?? '', `http://${metrics}`);
+    const { status } = await fetch(url);
+    return `${url.pathname} ${status}`;
   });
 
   const socket = join(run, 'fleet/web.vsock_1024');
