@@ -30,8 +30,8 @@ export interface Page<T extends KubeObject> {
 }
 
 export interface WatchOptions extends Selection {
-  /** Events after this version. */
-  readonly resourceVersion: string;
+  /** Events after this version; undefined: all that is there first, as `ADDED`, until a bookmark says that this was all. */
+  readonly resourceVersion: string | undefined;
   /** The server ends the watch then. */
   readonly timeoutSeconds: number;
   readonly signal: AbortSignal;
@@ -39,8 +39,8 @@ export interface WatchOptions extends Selection {
 
 export type WatchEvent<T extends KubeObject> =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: Stored<T> }
-  /** Nothing happened up to this version. */
-  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
+  /** Nothing happened up to this version. With `allListed`, what was there at the beginning has all been told. */
+  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string; readonly allListed: boolean };
 
 export interface WriteOptions {
   readonly fieldManager?: string | undefined;
@@ -283,6 +283,9 @@ async function* watch<T extends KubeObject>(
       watch: true,
       allowWatchBookmarks: true,
       resourceVersion: options.resourceVersion,
+      ...(options.resourceVersion === undefined
+        ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' }
+        : {}),
       timeoutSeconds: options.timeoutSeconds,
     },
     ...(options.metadataOnly === true ? { accept: metadataAccept } : {}),
@@ -299,8 +302,10 @@ function eventOf<T extends KubeObject>(resource: Resource<T>, call: Call, line: 
     case 'MODIFIED':
     case 'DELETED':
       return { type, object: stored(resource, object as Stored<T>) };
-    case 'BOOKMARK':
-      return { type, resourceVersion: (object as Stored<T>).metadata.resourceVersion };
+    case 'BOOKMARK': {
+      const { resourceVersion, annotations = {} } = (object as Stored<T>).metadata;
+      return { type, resourceVersion, allListed: annotations['k8s.io/initial-events-end'] === 'true' };
+    }
     case 'ERROR': {
       const status = object as StatusBody;
       throw new ApiError(status.code ?? 500, status, what);

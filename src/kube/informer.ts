@@ -12,6 +12,8 @@ export interface InformerOptions<T extends KubeObject> extends Selection {
   readonly client: Client;
   readonly resource: Resource<T>;
   readonly indices?: Readonly<Record<string, IndexBy<T>>>;
+  /** As of the reflector: the list as a stream, where the server can. */
+  readonly streamList?: boolean | undefined;
   readonly log: Log;
   readonly metrics?: Metrics | undefined;
   /** Freeze every object, so that a reader who writes to the cache is caught. For tests. */

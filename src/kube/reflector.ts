@@ -42,6 +42,11 @@ export const reflectorPace: ReflectorPace = {
 export interface ReflectorOptions<T extends KubeObject> extends Selection {
   readonly client: Client;
   readonly resource: Resource<T>;
+  /**
+   * Ask for the list as a stream (`sendInitialEvents`), which costs the server less memory and needs no right to list; a
+   * server that cannot do it is noticed, and asked for pages from then on. False if not given.
+   */
+  readonly streamList?: boolean | undefined;
   readonly log: Log;
   readonly metrics?: Metrics | undefined;
   readonly pace?: ReflectorPace;
@@ -68,12 +73,15 @@ export async function runReflector<T extends KubeObject>(
   let version: string | undefined;
   /** The server was away: the one that we meet next may have been restored from a backup. */
   let wasAway = false;
+  let streams = options.streamList === true;
 
   while (!signal.aborted) {
+    let listing: Stored<T>[] | undefined;
+    const startedAt = timers.now();
     try {
-      if (version === undefined) {
-        lists?.add({ resource: resource.plural });
-        const startedAt = timers.now();
+      if (version === undefined) lists?.add({ resource: resource.plural });
+      if (version === undefined && streams) listing = [];
+      else if (version === undefined) {
         const listed = await listAll(options, pace.pageSize, signal);
         target.replace(listed.objects, startedAt);
         version = listed.version;
@@ -82,12 +90,27 @@ export async function runReflector<T extends KubeObject>(
       }
       wasAway = false;
       for await (const event of watchAlive(options, pace, timers, random, version, signal)) {
+        if (listing !== undefined) {
+          if (event.type !== 'BOOKMARK') listing.push(withoutManagedFields(event.object));
+          else if (event.allListed) {
+            target.replace(listing, startedAt);
+            listing = undefined;
+            version = event.resourceVersion;
+          }
+          continue;
+        }
         version = event.type === 'BOOKMARK' ? event.resourceVersion : event.object.metadata.resourceVersion;
         if (event.type === 'DELETED') target.remove(withoutManagedFields(event.object));
         else if (event.type !== 'BOOKMARK') target.put(withoutManagedFields(event.object));
       }
+      if (listing !== undefined) throw lost(resource, 'Short', 'it ended before all was listed');
     } catch (error) {
       if (signal.aborted) return;
+      if (listing !== undefined && cannotStream(error)) {
+        streams = false;
+        log.info({ resource: resource.plural, err: error }, 'the server lists in pages only');
+        continue;
+      }
       if (needsList(error)) version = undefined;
       wasAway ||= isAway(error);
       const { reason, retryAfter } = error instanceof ApiError ? error : { reason: 'Internal', retryAfter: undefined };
@@ -154,7 +177,7 @@ async function* watchAlive<T extends KubeObject>(
   pace: ReflectorPace,
   timers: Timers,
   random: () => number,
-  resourceVersion: string,
+  resourceVersion: string | undefined,
   signal: AbortSignal,
 ): AsyncIterable<WatchEvent<T>> {
   const { client, resource, namespace, labelSelector, fieldSelector, metadataOnly } = options;
@@ -164,8 +187,10 @@ async function* watchAlive<T extends KubeObject>(
   const outage = client.backAgain();
   const startedAt = timers.now();
   const tooLong = timers.after(length + pace.silence, () => dead.abort());
-  let tooSilent = () => {};
-  let bookmarks = false;
+  // Of a list as a stream each piece, and its end, must come soon: who does not know how to end it never will.
+  let silence = resourceVersion === undefined ? Math.min(patience, pace.silence) : pace.silence;
+  let tooSilent = resourceVersion === undefined ? timers.after(silence, () => dead.abort()) : () => {};
+  let bookmarks = resourceVersion === undefined;
   let events = 0;
   try {
     const watch = client.watch(resource, {
@@ -181,8 +206,9 @@ async function* watchAlive<T extends KubeObject>(
     for await (const event of watch) {
       events += 1;
       bookmarks ||= event.type === 'BOOKMARK';
+      if (event.type === 'BOOKMARK') silence = pace.silence;
       tooSilent();
-      if (bookmarks) tooSilent = timers.after(pace.silence, () => dead.abort());
+      if (bookmarks) tooSilent = timers.after(silence, () => dead.abort());
       yield event;
     }
   } catch (error) {
@@ -207,6 +233,12 @@ function needsList(error: unknown): boolean {
   if (isExpired(error) || error.reason === 'Undecodable') return true;
   // 504 says that the version is from the future.
   return error.status !== 0 && error.status !== 429 && error.status !== 500 && error.status !== 503;
+}
+
+/** Refused as a request, or taken for a plain watch that never says that all was listed. */
+function cannotStream(error: unknown): boolean {
+  if (!(error instanceof ApiError)) return false;
+  return error.status === 400 || error.status === 422 || error.reason === 'Silent' || error.reason === 'Short';
 }
 
 function isAway(error: unknown): boolean {

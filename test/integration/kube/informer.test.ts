@@ -75,6 +75,58 @@ test('selects, indexes, and asks for metadata alone', async () => {
   expect([...one.keys()]).toEqual([`${namespace}/rear`]);
 });
 
+test('a list as a stream becomes a watch, on one request and without a right to list', async () => {
+  await using space = await createNamespace(cluster);
+  const { name: namespace } = space;
+  for (const name of ['a', 'b', 'c']) await create(namespace, name);
+  await kubectl(cluster, ['-n', namespace, 'create', 'role', 'r', '--verb=watch', '--resource=widgets.widgets.test']);
+  await kubectl(cluster, ['-n', namespace, 'create', 'rolebinding', 'r', '--role=r', '--user=nobody']);
+  await using client = clientFor(cluster, { token: cluster.tokens.nobody });
+  const { informer, told, lists } = runInformer({ client, resource: widgets, namespace, streamList: true });
+  await informer.synced;
+  expect(told).toEqual(['added a', 'added b', 'added c']);
+  expect(informer.get(`${namespace}/a`)?.metadata).not.toHaveProperty('managedFields');
+  await admin.delete(widgets, { namespace, name: 'a' });
+  await create(namespace, 'd');
+  await seen(informer, `${namespace}/d`);
+  expect(told.slice(3)).toEqual(['deleted a', 'added d']);
+  expect(lists()).toBe(1);
+});
+
+const invalid = {
+  kind: 'Status',
+  status: 'Failure',
+  code: 422,
+  reason: 'Invalid',
+  message: 'sendInitialEvents is forbidden',
+};
+
+test.each([
+  { what: 'refuses it', fault: { type: 'answer', status: 422, body: JSON.stringify(invalid) } as const },
+  { what: 'ends it too soon', fault: { type: 'answer', status: 200, body: '' } as const },
+  {
+    what: 'takes it for a plain watch',
+    fault: {
+      type: 'edit',
+      edit: (chunk: Buffer) =>
+        Buffer.from(chunk.toString('latin1').replaceAll('k8s.io/initial-events-end', 'x'), 'latin1'),
+    } as const,
+  },
+])('a server that cannot list as a stream, and $what, is asked for pages', async ({ fault }) => {
+  await using space = await createNamespace(cluster);
+  const { name: namespace } = space;
+  await using proxy = await createHttpProxy(cluster);
+  await using client = clientFor(cluster, { url: proxy.url });
+  for (const name of ['a', 'b', 'c']) await create(namespace, name);
+  proxy.fault = (url) => (url.searchParams.has('sendInitialEvents') ? fault : undefined);
+  const pace = { ...quickPace, silence: 1_000 };
+  const { informer, told } = runInformer({ client, resource: widgets, namespace, streamList: true, pace });
+  await informer.synced;
+  await create(namespace, 'd');
+  await seen(informer, `${namespace}/d`);
+  expect(told).toEqual(['added a', 'added b', 'added c', 'added d']);
+});
+
 test('an object that lacks what an index reads is filed nowhere, and keeps no other out', async () => {
   await using space = await createNamespace(cluster);
   const { name: namespace } = space;
