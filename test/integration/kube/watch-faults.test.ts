@@ -58,11 +58,17 @@ test('events that come twice are told once', async () => {
   await using proxy = await createHttpProxy(cluster);
   await using client = clientFor(cluster, { url: proxy.url });
   let doubled = 0;
-  const edit = (chunk: Buffer) => {
-    doubled += 1;
-    return Buffer.concat([chunk, chunk]);
+  /** Line by line: several may come in one piece. */
+  const doubling = () => {
+    let rest = '';
+    return (chunk: Buffer) => {
+      const lines = `${rest}${chunk.toString('latin1')}`.split('\n');
+      rest = lines.pop() ?? '';
+      doubled += lines.length;
+      return Buffer.from(lines.map((line) => `${line}\n${line}\n`).join(''), 'latin1');
+    };
   };
-  proxy.fault = (url) => (isWatch(url) ? { type: 'edit', edit } : undefined);
+  proxy.fault = (url) => (isWatch(url) ? { type: 'edit', edit: doubling() } : undefined);
   const { informer, told } = runInformer({ client, resource: widgets, namespace });
   await informer.synced;
   await create(namespace, 'a');
