@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { watchStatuses } from './checked-statuses.ts';
-import { eventually } from './eventually.ts';
 import {
   type ApiServer,
   type AuditEntry,
@@ -12,11 +11,10 @@ import {
   kubectl,
   startApiServer,
 } from './kubernetes/api-server.ts';
+import { operatorAccount, operatorToken } from './operator-account.ts';
 import { type Program, type Runtime, startProgram } from './programs.ts';
 
 const manifests = fileURLToPath(new URL('../../manifests', import.meta.url));
-const serviceAccount = 'gueststore-operator';
-const systemNamespace = 'gueststore-system';
 
 /** GuestStore in a cluster of the test's own: installed as the README says, its programs started by the test. */
 export interface Installation extends AsyncDisposable {
@@ -76,8 +74,7 @@ export async function createInstallation(options: InstallationOptions = {}): Pro
   const install = async () => {
     await put(server, folder);
     await admin(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
-    const asked = ['create', 'token', serviceAccount, '--namespace', systemNamespace, '--duration=24h'];
-    token = (await eventually(() => admin(asked))).trim();
+    token = await operatorToken(server);
   };
   await install();
   if (checked) stack.use(await watchStatuses(server));
@@ -112,7 +109,7 @@ export async function createInstallation(options: InstallationOptions = {}): Pro
     socket: (host, namespace, vm) => join(runDir(host), namespace, `${vm}.vsock_1024`),
     logs,
     operatorWrites: async () => {
-      const user = `system:serviceaccount:${systemNamespace}:${serviceAccount}`;
+      const user = `system:serviceaccount:${operatorAccount.namespace}:${operatorAccount.name}`;
       const reads = ['get', 'list', 'watch'];
       return (await auditLog(server)).filter((entry) => entry.user.username === user && !reads.includes(entry.verb));
     },

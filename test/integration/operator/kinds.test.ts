@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,8 +8,9 @@ import { runOperator } from '../../../src/cli/operator.ts';
 import { conditionOf } from '../../../src/core/conditions.ts';
 import { createLog } from '../../../src/lib/log.ts';
 import { eventually } from '../../support/eventually.ts';
-import { type ApiServer, kubectl, startApiServer } from '../../support/kubernetes/api-server.ts';
+import { type ApiServer, kubeconfigOf, kubectl, startApiServer } from '../../support/kubernetes/api-server.ts';
 import { item, namespace, policy, repository, resource, vm, yaml } from '../../support/manifests.ts';
+import { grantOperator, operatorAccount, operatorToken } from '../../support/operator-account.ts';
 import { plainFiles, readSnapshot } from '../../support/store.ts';
 
 // One story: the kinds come, and change, and go, under an operator that is started once for most of it.
@@ -33,6 +34,7 @@ interface Line {
 const stack = new AsyncDisposableStack();
 let server: ApiServer;
 let datastore: string;
+let kubeconfig: string;
 let lines: Line[] = [];
 let stop: () => Promise<void>;
 
@@ -42,6 +44,9 @@ beforeAll(async () => {
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   datastore = join(folder, 'datastore');
   await mkdir(datastore);
+  await grantOperator(server);
+  kubeconfig = join(folder, 'operator.kubeconfig');
+  await writeFile(kubeconfig, kubeconfigOf(server.url, server.caFile, await operatorToken(server)));
   await admin(['create', '-f', '-'], yaml(namespace('fleet'), namespace('old')));
 });
 
@@ -58,12 +63,12 @@ function start(): void {
   const log = createLog('info', { write: (line: string) => void lines.push(JSON.parse(line)) });
   const options = {
     datastores: new Map([['default', datastore]]),
-    kubeconfig: server.kubeconfig,
+    kubeconfig,
     importFolders: new Map(),
     metrics: '127.0.0.1:0',
     version: 'test',
     leaseDuration: 15_000,
-    environment: { POD_NAMESPACE: 'default', POD_NAME: 'kinds' },
+    environment: { POD_NAMESPACE: operatorAccount.namespace, POD_NAME: 'kinds' },
   };
   const running = runOperator(options, log, stopping.signal);
   stop = async () => {
