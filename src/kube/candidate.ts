@@ -130,10 +130,8 @@ export function createCandidate(options: CandidateOptions): Candidate {
         let pause = pace.retryPeriod;
         try {
           const result = await tryOnce(disputed, AbortSignal.any([signal, AbortSignal.timeout(pace.renewDeadline)]));
-          if (typeof result === 'string') {
-            tellWell();
-            return result;
-          }
+          tellWell();
+          if (typeof result === 'string') return result;
           pause = Math.min(pause, result);
         } catch (error) {
           const outrun = isApiError(error, 'Conflict') || isApiError(error, 'AlreadyExists');

@@ -54,9 +54,9 @@ export const usualLeaseDuration = 15_000;
 export function electionPace(leaseDuration: number): ElectionPace {
   return {
     leaseDuration,
-    renewDeadline: (leaseDuration * 2) / 3,
-    retryPeriod: (leaseDuration * 2) / 15,
-    stopWithin: leaseDuration / 3,
+    renewDeadline: Math.round((leaseDuration * 2) / 3),
+    retryPeriod: Math.round((leaseDuration * 2) / 15),
+    stopWithin: Math.round(leaseDuration / 3),
   };
 }
 

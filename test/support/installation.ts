@@ -48,6 +48,8 @@ export interface OperatorStart extends Runtime {
   readonly arguments?: readonly string[];
   /** Where it finds the API server; a proxy of the test's own, say. */
   readonly url?: string;
+  /** Another token of its service account, by which the server's log tells it from others. */
+  readonly token?: string;
 }
 
 export interface InstallationOptions {
@@ -78,8 +80,8 @@ export async function createInstallation(options: InstallationOptions = {}): Pro
   };
   await install();
   if (checked) stack.use(await watchStatuses(server));
-  const kubeconfig = join(folder, 'operator.kubeconfig');
-  const operatorPlaces = ['--datastore', `default=${datastore}`, '--import-dir', imports, '--kubeconfig', kubeconfig];
+  const operatorPlaces = ['--datastore', `default=${datastore}`, '--import-dir', imports];
+  let operators = 0;
 
   const runDir = (host: string) => join(folder, host);
   const logs = (host: string) => join(folder, `${host}-log`);
@@ -95,9 +97,10 @@ export async function createInstallation(options: InstallationOptions = {}): Pro
     },
     kubectl: admin,
     install,
-    startOperator: async ({ url = server.url, ...runtime } = {}) => {
-      await writeFile(kubeconfig, kubeconfigOf(url, server.caFile, token), { mode: 0o600 });
-      return await start(['operator', ...operatorPlaces], runtime);
+    startOperator: async ({ url = server.url, token: own = token, arguments: more = [], ...runtime } = {}) => {
+      const kubeconfig = join(folder, `operator${operators++ || ''}.kubeconfig`);
+      await writeFile(kubeconfig, kubeconfigOf(url, server.caFile, own), { mode: 0o600 });
+      return await start(['operator', ...operatorPlaces, '--kubeconfig', kubeconfig, ...more], runtime);
     },
     startDaemon: async (host, runtime) => {
       const places = ['--datastore', `default=${datastore}`, '--run-dir', runDir(host), '--log-dir', logs(host)];

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Entry, RepositoryRow, StoredEntry } from '../../src/core/catalog.ts';
@@ -132,15 +132,6 @@ export function listing(folder: string): readonly string[] {
     .sort();
 }
 
-/** The files of a plain tree with their text, by path below the datastore. */
-export function plainFiles(folder: string): Readonly<Record<string, string>> {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => !path.startsWith(join(folder, '.gueststore')));
-  return Object.fromEntries(files.sort().map((path) => [path.slice(folder.length + 1), readFileSync(path, 'utf8')]));
-}
-
 /** A small file system of the test's own at `folder`; needs the right to mount. */
 export function mountSmall(folder: string, size: string): void {
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder]);
@@ -148,3 +139,5 @@ export function mountSmall(folder: string, size: string): void {
     execFileSync('umount', ['-l', folder]);
   });
 }
+
+export { plainFiles } from './plain-files.ts';

@@ -40,7 +40,7 @@ test.each(rows.flatMap(({ tests }) => tests))('$name stands in $file', ({ file, 
 });
 
 /** Debts: whoever pays one takes its line away, here and on the page. */
-const untested: readonly string[] = ['A clock jumps', '10,000 items and 10,000 VMs', 'Many hours of all of this'];
+const untested: readonly string[] = ['10,000 items and 10,000 VMs', 'Many hours of all of this'];
 
 test('what has no test yet is known', () => {
   expect(rows.filter(({ tests }) => tests.length === 0).map(({ happens }) => happens)).toEqual(untested);

@@ -292,7 +292,7 @@ export interface AuditEntry {
   readonly verb: string;
   readonly requestURI: string;
   readonly userAgent: string;
-  readonly user: { readonly username: string };
+  readonly user: { readonly username: string; readonly extra?: Readonly<Record<string, readonly string[]>> };
   readonly objectRef?: {
     readonly apiGroup?: string;
     readonly resource: string;

@@ -1,7 +1,7 @@
 import { KubeConfig } from '@kubernetes/client-node';
 import { createAccess } from '../../../src/kube/access.ts';
 import { type Client, createClient } from '../../../src/kube/client.ts';
-import { createTransport } from '../../../src/kube/transport.ts';
+import { createTransport, type Transport } from '../../../src/kube/transport.ts';
 import type { Cluster } from './api-server.ts';
 
 export interface ClientFor {
@@ -15,6 +15,10 @@ export interface ClientFor {
 
 /** A client of ours, as admin unless said otherwise. */
 export function clientFor(cluster: Cluster, options: ClientFor = {}): Client {
+  return createClient(transportFor(cluster, options));
+}
+
+export function transportFor(cluster: Cluster, options: ClientFor = {}): Transport {
   const { url = cluster.url, token = cluster.tokens.admin, userAgent = 'test' } = options;
   const config = new KubeConfig();
   const caData = Buffer.from(cluster.ca).toString('base64');
@@ -26,7 +30,7 @@ export function clientFor(cluster: Cluster, options: ClientFor = {}): Client {
     { name: 'test', token },
   );
   const timeout = options.timeout === undefined ? {} : { timeout: options.timeout };
-  return createClient(createTransport({ access: createAccess(() => config), userAgent, ...timeout }));
+  return createTransport({ access: createAccess(() => config), userAgent, ...timeout });
 }
 
 export function portOf(cluster: Cluster): number {
