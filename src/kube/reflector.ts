@@ -77,6 +77,7 @@ export async function runReflector<T extends KubeObject>(
 
   while (!signal.aborted) {
     let listing: Stored<T>[] | undefined;
+    const back = options.client.backAgain();
     const startedAt = timers.now();
     try {
       if (version === undefined) lists?.add({ resource: resource.plural });
@@ -103,6 +104,7 @@ export async function runReflector<T extends KubeObject>(
         if (event.type === 'DELETED') target.remove(withoutManagedFields(event.object));
         else if (event.type !== 'BOOKMARK') target.put(withoutManagedFields(event.object));
       }
+      if (back.aborted) backoff.reset();
       if (listing !== undefined) throw lost(resource, 'Short', 'it ended before all was listed');
     } catch (error) {
       if (signal.aborted) return;
@@ -115,6 +117,8 @@ export async function runReflector<T extends KubeObject>(
       wasAway ||= isAway(error);
       const { reason, retryAfter } = error instanceof ApiError ? error : { reason: 'Internal', retryAfter: undefined };
       failures?.add({ resource: resource.plural, reason });
+      // The outage ended while this was under way: what it waited until then counts no more.
+      if (back.aborted) backoff.reset();
       const delay = Math.max(backoff.next(), retryAfter ?? 0);
       target.failed(asGuestStoreError(error));
       const facts = { resource: resource.plural, reason, relist: version === undefined, delay, err: error };
@@ -125,7 +129,7 @@ export async function runReflector<T extends KubeObject>(
         );
       else log.warn(facts, 'watch lost');
       // Who was asked for patience keeps it; others need not wait out an outage that is over.
-      const over = retryAfter === undefined ? options.client.backAgain() : signal;
+      const over = retryAfter === undefined ? (back.aborted ? options.client.backAgain() : back) : signal;
       if (await wait(delay, AbortSignal.any([signal, over]), timers)) continue;
       backoff.reset();
       // Not all at once.

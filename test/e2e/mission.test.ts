@@ -207,7 +207,7 @@ describe('the mission', () => {
     await installation.server.restart();
     await operator.says('leading', { after: 1, timeout: 60_000 });
     // Watches do not wait out their back-off: whoever is answered first wakes them.
-    await denyToDb(20, '.*/vmtools-11/.*', '/config/agent\\.conf');
+    await denyToDb(60, '.*/vmtools-11/.*', '/config/agent\\.conf');
     expect(await codes('db', '/config/motd.txt', '/config/agent.conf')).toEqual([success, forbidden]);
     expect(operator.exitCode).toBeUndefined();
   });

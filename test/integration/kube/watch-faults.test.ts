@@ -266,6 +266,36 @@ test('whoever waits after an outage is woken by the first answer that anybody ge
   expect(lists()).toBe(1);
 });
 
+test('what was under way when an outage ended waits no longer than after a first failure', async () => {
+  await using space = await createNamespace(cluster);
+  const { name: namespace } = space;
+  await using proxy = await createHttpProxy(cluster);
+  await using client = clientFor(cluster, { url: proxy.url });
+  const pace = { ...quickPace, backoff: { first: 20, longest: 600_000, forgetAfter: 600_000 } };
+  const { promise: until, resolve: release } = Promise.withResolvers<void>();
+  let watches = 0;
+  let away = true;
+  proxy.fault = (url) => {
+    if (!isWatch(url)) return away ? refusal(503, 'ServiceUnavailable') : undefined;
+    watches += 1;
+    // The ninth is under way when the server is back, and the tenth fails: by then a wait would take ten seconds.
+    if (watches === 9) return { type: 'hold', until };
+    return watches <= 10 ? refusal(500, 'InternalError') : undefined;
+  };
+  away = false;
+  const { informer } = runInformer({ client, resource: widgets, namespace, pace, random: () => 1 });
+  await eventually(() => (watches === 9 ? true : undefined), 30_000);
+  away = true;
+  const get = () => client.get(widgets, { namespace, name: 'none' });
+  const since = performance.now();
+  while (performance.now() - since < 3_500) await expect(get()).rejects.toMatchObject({ status: 503 });
+  away = false;
+  await expect(get()).rejects.toMatchObject({ reason: 'NotFound' });
+  release();
+  await create(namespace, 'a');
+  await eventually(() => informer.get(`${namespace}/a`), 4_000);
+});
+
 test('a watch that an outage has left half open is begun again by the first answer', async () => {
   await using space = await createNamespace(cluster);
   const { name: namespace } = space;
