@@ -303,7 +303,9 @@ export function createReporter(options: ReporterOptions): Reporter {
     } catch (thrown) {
       if (signal.aborted) return false;
       const error = asGuestStoreError(thrown, 'ApiUnavailable');
-      if (isApiError(error, 'Invalid')) refusals.set(object, (refusals.get(object) ?? 0) + 1);
+      // Without causes it is a patch that came too late, which the next look puts right.
+      if (isApiError(error, 'Invalid') && error.details.causes !== undefined)
+        refusals.set(object, (refusals.get(object) ?? 0) + 1);
       log.warn({ object, code: error.code, err: error }, 'status not written');
       return false;
     }
