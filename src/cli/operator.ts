@@ -38,6 +38,8 @@ export interface OperatorCommandOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
+/** Milliseconds after which a watch shows, as a rule, what an earlier leader wrote last. */
+const watchLag = 5_000;
 const leaseName = 'gueststore-operator';
 const serviceAccountName = 'gueststore-operator';
 const namespaceFile = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
@@ -110,7 +112,8 @@ export async function runOperator(options: OperatorCommandOptions, log: Log, sig
     const recorder = term.use(
       createEventRecorder({ client: leader, controller: 'gueststore.dev/operator', instance: identity, log, metrics }),
     );
-    const sink = createClusterSink(leader, world, recorder, now);
+    const settled = acquired === 'created' ? 0 : performance.now() + watchLag;
+    const sink = createClusterSink(leader, world, recorder, now, () => performance.now() < settled);
     // Whoever did not hand over in order may still be running: its next commit must find its place taken.
     const claim = acquired === 'released' ? 'lazy' : 'empty';
     const open = (folder: string, name: string) =>

@@ -16,6 +16,11 @@ export interface StatusWriterOptions<T extends WithStatus> {
   readonly now: () => Date;
   /** Told of each write, so that the next run can wait for it: an informer's `wrote`. */
   readonly wrote?: (object: Stored<T>) => void;
+  /**
+   * While true, an object is looked up on the server before it is first written: a leader of a moment ago may have written
+   * what our cache has not shown yet.
+   */
+  readonly mayLag?: () => boolean;
 }
 
 export interface StatusWriter<T extends WithStatus> {
@@ -42,19 +47,30 @@ export function createStatusWriter<T extends WithStatus>(options: StatusWriterOp
 
   function needed(object: Stored<T>, status: unknown): boolean {
     const written = lastWritten.get(object.metadata.uid);
-    const current = plain(object.status);
-    if (written === undefined) return !isDeepStrictEqual(current, status);
+    const shown = plain(object.status);
+    if (written === undefined) return !isDeepStrictEqual(shown, status);
     if (!isDeepStrictEqual(written.status, status)) return true;
     // A cache that has not moved since our write shows the status before it. Otherwise somebody may have changed what is ours;
     // what others have added is theirs.
-    return written.seenVersion !== object.metadata.resourceVersion && !covers(current, status);
+    return written.seenVersion !== object.metadata.resourceVersion && !covers(shown, status);
+  }
+
+  /** The object as it is, or as the cache has it where nobody else can have written it; undefined when it is gone. */
+  async function current(cached: Stored<T>, signal: AbortSignal): Promise<Stored<T> | undefined> {
+    const { namespace, name, uid } = cached.metadata;
+    if (lastWritten.has(uid) || options.mayLag?.() !== true) return cached;
+    // A list of one, for which the right to list is enough.
+    const { items } = await client.list(resource, { namespace, fieldSelector: `metadata.name=${name}`, signal });
+    return items.find(({ metadata }) => metadata.uid === uid);
   }
 
   return {
-    async write(object, status, signal) {
-      const { namespace, name, uid, resourceVersion } = object.metadata;
+    async write(cached, status, signal) {
       const desired = plain(status);
-      if (!needed(object, desired)) return false;
+      if (!needed(cached, desired)) return false;
+      const object = await current(cached, signal);
+      if (object === undefined || !needed(object, desired)) return false;
+      const { namespace, name, uid, resourceVersion } = object.metadata;
       const before = newest(lastWritten.get(uid)?.conditions ?? [], object.status?.conditions ?? []);
       const body = withTransitionTimes(status, before, now);
       try {

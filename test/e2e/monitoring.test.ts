@@ -72,7 +72,7 @@ describe('readiness says what is missing', () => {
     const { metrics } = await lonely.says('metrics served');
     const { status, body } = await get(metrics, '/readyz');
     expect(status).toBe(503);
-    expect(body).toContain('[-]cache/contentitems failed: the API server has not listed them yet');
+    expect(body).toContain('[-]cache/contentitems failed: not listed yet: the API server has not answered');
     expect(body).toMatch(/readyz check failed\n$/);
     // It waits for its server, which is no reason to start it again.
     expect(await get(metrics, '/healthz')).toEqual({ status: 200, body: 'ok\n' });

@@ -20,12 +20,14 @@ export function createClusterSink(
   world: ClusterWorld,
   recorder: EventRecorder,
   now: () => Date,
+  /** While true, `world` may not show yet what an earlier leader wrote. */
+  mayLag: () => boolean,
 ): StatusSink {
   const writers = new Map<string, StatusWriter<never>>();
   const writerOf = (kind: keyof typeof resources) => {
     const known = writers.get(kind);
     if (known !== undefined) return known;
-    const made = createStatusWriter<never>({ client, resource: resources[kind] as never, fieldManager, now });
+    const made = createStatusWriter<never>({ client, resource: resources[kind] as never, fieldManager, now, mayLag });
     writers.set(kind, made);
     return made;
   };

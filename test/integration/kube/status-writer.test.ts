@@ -89,6 +89,25 @@ test('a cache that lags behind our own write moves no transition time', async ()
   });
 });
 
+test('a leader whose cache does not show yet what the last one wrote looks before it writes', async () => {
+  await using space = await createNamespace(cluster);
+  const created = await create(space.name);
+  await writerAt('2026-01-01T00:00:00Z').write(created, statusOf('True', 'fine'), signal);
+  const now = () => new Date('2026-01-01T00:00:10Z');
+  const taking = () =>
+    createStatusWriter({ client, resource: widgets, fieldManager: 'tests', now, mayLag: () => true });
+  expect(await taking().write(created, statusOf('True', 'fine'), signal)).toBe(false);
+  expect(await taking().write(created, statusOf('True', 'fine, and more'), signal)).toBe(true);
+  expect((await client.get(widgets, created.metadata)).status).toMatchObject({
+    note: 'fine, and more',
+    conditions: [{ lastTransitionTime: '2026-01-01T00:00:00Z' }],
+  });
+  await client.delete(widgets, created.metadata);
+  const successor = await create(space.name);
+  expect(await taking().write(created, statusOf('False', 'of the one before'), signal)).toBe(false);
+  expect((await client.get(widgets, successor.metadata)).status?.conditions).toBeUndefined();
+});
+
 test('a transition time changes with the status of its condition, and with nothing else', async () => {
   await using space = await createNamespace(cluster);
   const created = await create(space.name);
