@@ -38,7 +38,6 @@ let second: Operator;
 let daemon: Program;
 
 beforeAll(async () => {
-  // A new leader's cache may lag behind the last status of the one before: then the time of a condition moves for nothing.
   installation = stack.use(await createInstallation());
   await installation.kubectl(['create', 'namespace', 'load']);
   daemon = await installation.startDaemon('host-a');

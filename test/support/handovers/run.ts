@@ -27,7 +27,6 @@ const patience = 120_000;
  */
 export async function runHandovers(options: HandoverOptions): Promise<string> {
   const random = createRandom(options.seed);
-  // A new leader's cache may lag behind the last status of the one before: then the time of a condition moves for nothing.
   await using installation = await createInstallation();
   await using admin = clientFor(installation.server);
   await using operators = createOperators(installation, admin, options.leaseSeconds);
