@@ -25,7 +25,6 @@ export default defineConfig({
           globalSetup: ['test/support/build.ts', 'test/support/kubernetes/global-setup.ts'],
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
         },
       },
     ],
