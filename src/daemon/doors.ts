@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { chmod, chown, lstat, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ObjectKey } from '../core/names.ts';
-import type { VmRow } from '../core/settings.ts';
-import { asGuestStoreError, errnoOf, GuestStoreError, messageOf } from '../lib/errors.ts';
-import type { Snapshot, StoreReader } from '../store/types.ts';
-import { type Place, placeOf, type Roots } from './place.ts';
+import { errnoOf, GuestStoreError, messageOf } from '../lib/errors.ts';
+import { createClaims, type Served } from './claims.ts';
+import type { Place, Roots } from './place.ts';
 import type { Address, Tenant } from './service.ts';
 import { prepareSocketFolder } from './socket-folder.ts';
 import type { Door, Service, Transport } from './transport.ts';
@@ -26,14 +25,9 @@ export interface DoorsParts {
 /** Sockets of this host: one for each address that a VM of ours names. */
 export interface Doors {
   /** Opens what is missing, closes what no VM names any more, leaves the rest alone. One at a time. */
-  settle(stores: ReadonlyMap<string, { readonly reader: StoreReader; readonly snapshot: Snapshot }>): Promise<Refusals>;
+  settle(stores: Served): Promise<Refusals>;
   readonly open: number;
   close(): Promise<void>;
-}
-
-interface Claim {
-  readonly tenant: Tenant;
-  readonly place: Place;
 }
 
 interface OpenDoor {
@@ -48,7 +42,9 @@ const breadth = 32;
 
 export function createDoors({ host, transport, roots, serviceOf }: DoorsParts): Doors {
   const doors = new Map<string, OpenDoor>();
-  const known: Known = new WeakMap();
+  const claims = createClaims(host, roots);
+  /** Addresses whose doors are not, or perhaps not, as their claimants want them. */
+  const unsettled = new Set<string>();
 
   async function open(place: Place, tenants: readonly Tenant[]): Promise<void> {
     const known = doors.get(place.address);
@@ -63,13 +59,8 @@ export function createDoors({ host, transport, roots, serviceOf }: DoorsParts): 
     doors.set(place.address, { address, door, inode, owner: ownerOf(place) });
   }
 
-  /** Whether a door stands as these claimants want it: of thousands, one revision changes few. */
-  function stands(address: string, claimants: readonly Claim[]): boolean {
-    const known = doors.get(address);
-    const [first] = claimants;
-    if (known === undefined || first === undefined || known.owner !== ownerOf(first.place)) return false;
-    const { tenants } = known.address;
-    return tenants.length === claimants.length && claimants.every(({ tenant }, index) => tenant === tenants[index]);
+  function tenantsAt(address: string): readonly Tenant[] {
+    return (claims.at(address) ?? []).map(({ tenant }) => tenant);
   }
 
   async function shut({ address, door, inode }: OpenDoor): Promise<void> {
@@ -87,26 +78,27 @@ export function createDoors({ host, transport, roots, serviceOf }: DoorsParts): 
         refusals.set(store, record);
         record[vm] = { reason: error.code, message: error.message };
       };
-      const claims = claimsOf(host, stores, roots, known, refuse);
+      for (const address of claims.follow(stores)) unsettled.add(address);
+      for (const { tenant, error } of claims.misplaced()) refuse(tenant, error);
+      const left = [...unsettled].flatMap((address) => doors.get(address) ?? []);
       await inParallel(
-        [...doors.values()].filter(({ address }) => !claims.has(address.path)),
+        left.filter(({ address }) => claims.at(address.path) === undefined),
         shut,
       );
-      const troubles = await prepareFolders(claims.values());
-      const left: (readonly [string, readonly Claim[]])[] = [];
-      for (const [address, claimants] of claims) {
-        const tenants = claimants.map(({ tenant }) => tenant);
-        for (const tenant of claimants.length > 1 ? tenants : []) refuse(tenant, conflict(address, tenants));
-        const trouble = troubles.get(dirname(address));
-        if (trouble !== undefined) for (const tenant of tenants) refuse(tenant, trouble);
-        else if (!stands(address, claimants)) left.push([address, claimants]);
+      const troubles = await prepareFolders(claims.folders());
+      for (const address of claims.contested) {
+        const tenants = tenantsAt(address);
+        for (const tenant of tenants) refuse(tenant, conflict(address, tenants));
       }
-      await inParallel(left, async ([address, claimants]) => {
-        const [first] = claimants;
-        if (first === undefined) return;
-        const tenants = claimants.map(({ tenant }) => tenant);
+      for (const [folder, trouble] of troubles)
+        for (const address of claims.within(folder)) for (const tenant of tenantsAt(address)) refuse(tenant, trouble);
+      await inParallel([...unsettled], async (address) => {
+        if (troubles.has(dirname(address))) return;
+        const [first] = claims.at(address) ?? [];
+        const tenants = tenantsAt(address);
         try {
-          await open(first.place, tenants);
+          if (first !== undefined) await open(first.place, tenants);
+          unsettled.delete(address);
         } catch (thrown) {
           const error = asChannelError(thrown, address);
           for (const tenant of tenants) refuse(tenant, error);
@@ -122,9 +114,9 @@ export function createDoors({ host, transport, roots, serviceOf }: DoorsParts): 
 }
 
 /** Makes each folder in which a door is to be, and looks after it; says which cannot be used. */
-async function prepareFolders(claims: Iterable<readonly Claim[]>): Promise<ReadonlyMap<string, GuestStoreError>> {
-  const folders = new Map<string, Place>();
-  for (const [first] of claims) if (first !== undefined) folders.set(dirname(first.place.address), first.place);
+async function prepareFolders(
+  folders: Iterable<readonly [string, Place]>,
+): Promise<ReadonlyMap<string, GuestStoreError>> {
   const troubles = new Map<string, GuestStoreError>();
   await inParallel([...folders], async ([folder, { root, address }]) => {
     try {
@@ -134,39 +126,6 @@ async function prepareFolders(claims: Iterable<readonly Claim[]>): Promise<Reado
     }
   });
   return troubles;
-}
-
-/** Claims of rows that were seen before: between two revisions most rows are the very same. */
-type Known = WeakMap<VmRow, Claim>;
-
-/** All that name an address, by address; who cannot have one is refused. */
-function claimsOf(
-  host: string,
-  stores: ReadonlyMap<string, { readonly reader: StoreReader; readonly snapshot: Snapshot }>,
-  roots: Roots,
-  known: Known,
-  refuse: (claimant: { store: string; vm: ObjectKey }, error: GuestStoreError) => void,
-): Map<string, Claim[]> {
-  const claims = new Map<string, Claim[]>();
-  for (const [store, { reader, snapshot }] of stores) {
-    for (const [vm, row] of snapshot.vms()) {
-      if (row.host !== host) continue;
-      try {
-        const claim = known.get(row) ?? claimOf(vm, row, store, reader, roots);
-        known.set(row, claim);
-        const others = claims.get(claim.place.address);
-        if (others === undefined) claims.set(claim.place.address, [claim]);
-        else others.push(claim);
-      } catch (error) {
-        refuse({ store, vm }, asGuestStoreError(error, 'ChannelRefused'));
-      }
-    }
-  }
-  return claims;
-}
-
-function claimOf(vm: ObjectKey, row: VmRow, store: string, reader: StoreReader, roots: Roots): Claim {
-  return { tenant: { vm, store, reader, channel: row.channel }, place: placeOf(vm, row.channel, roots) };
 }
 
 /**

@@ -12,7 +12,7 @@ import type { Layout } from './layout.ts';
 import { createLimit } from './limit.ts';
 import { type IndexedRepository, parseEntry, parseIndex, parseNode, parseRuleSet, parseVmRow } from './records.ts';
 import type { Parts, RepositoryPart } from './snapshot.ts';
-import { entriesOf, fanOut, hashOf, maxDepth, type Trie } from './trie.ts';
+import { fanOut, hashOf, leavesOf, maxDepth, type Trie } from './trie.ts';
 import type { Commit } from './types.ts';
 
 /** Files read at once. */
@@ -29,6 +29,7 @@ export function createLoader(layout: Layout): Loader {
   let entryNodes: Nodes<Entry> = new Map();
   let vmNodes: Nodes<VmRow> = new Map();
   let ruleSets: ReadonlyMap<Digest, RuleSet> = new Map();
+  const namedBy = createRuleSetNames();
   const read = (digest: Digest) => limit(() => readObject(layout, digest));
 
   return {
@@ -47,7 +48,7 @@ export function createLoader(layout: Layout): Loader {
       const parts: Parts = {
         repositories: new Map(repositories),
         vms,
-        ruleSets: await loadRuleSets(layout, read, vms, ruleSets),
+        ruleSets: await loadRuleSets(layout, read, namedBy(vms), ruleSets),
       };
       entryNodes = loadEntries.used;
       vmNodes = loadVms.used;
@@ -143,14 +144,25 @@ function createTrieLoader<V>(
   return { load: (root) => load(root, 0, 0), used };
 }
 
+/** Which rule sets rows name; a leaf that was asked before is not looked through again. */
+function createRuleSetNames(): (vms: Trie<VmRow>) => ReadonlySet<Digest> {
+  const byLeaf = new WeakMap<ReadonlyMap<string, VmRow>, ReadonlySet<Digest>>();
+  const ofLeaf = (leaf: ReadonlyMap<string, VmRow>) => {
+    const known = byLeaf.get(leaf);
+    if (known !== undefined) return known;
+    const found = new Set(leaf.values().flatMap(({ ruleSet }) => (ruleSet === null ? [] : [ruleSet])));
+    byLeaf.set(leaf, found);
+    return found;
+  };
+  return (vms) => new Set(leavesOf(vms).flatMap(ofLeaf));
+}
+
 async function loadRuleSets(
   layout: Layout,
   read: Read,
-  vms: Trie<VmRow>,
+  named: ReadonlySet<Digest>,
   known: ReadonlyMap<Digest, RuleSet>,
 ): Promise<ReadonlyMap<Digest, RuleSet>> {
-  const named = new Set<Digest>();
-  for (const [, { ruleSet }] of entriesOf(vms)) if (ruleSet !== null) named.add(ruleSet);
   const loaded = Array.from(named, async (digest) => {
     const ruleSet = known.get(digest) ?? parseRuleSet(await read(digest), objectName(layout, digest));
     return [digest, ruleSet] as const;

@@ -3,7 +3,7 @@ import type { ContentPath } from '../core/content-path.ts';
 import type { Digest } from '../core/digest.ts';
 import type { ObjectKey } from '../core/names.ts';
 import type { RuleSet, VmRow } from '../core/settings.ts';
-import { entriesOf, find, type Trie } from './trie.ts';
+import { entriesOf, find, leavesOf, type Trie } from './trie.ts';
 import type { Commit, Snapshot } from './types.ts';
 
 /** What a revision is made of. */
@@ -39,6 +39,7 @@ export function snapshotOf(commit: Commit, parts: Parts): Snapshot {
     catalogDigest: (repository) => parts.repositories.get(repository)?.catalog.digest,
     vm: (key) => find(parts.vms, key),
     vms: () => entriesOf(parts.vms),
+    vmGroups: () => leavesOf(parts.vms) as Iterable<ReadonlyMap<ObjectKey, VmRow>>,
     ruleSet: (digest) => parts.ruleSets.get(digest),
   };
 }

@@ -78,6 +78,12 @@ export function* entriesOf<V>(trie: Trie<V>): Generator<readonly [string, V]> {
   else for (const child of trie.children) if (child !== undefined) yield* entriesOf(child);
 }
 
+/** The records leaf by leaf: two revisions share the very maps in which nothing changed. */
+export function* leavesOf<V>(trie: Trie<V>): Generator<ReadonlyMap<string, V>> {
+  if (trie.kind === 'leaf') yield trie.entries;
+  else for (const child of trie.children) if (child !== undefined) yield* leavesOf(child);
+}
+
 export function emptyTrie<V>(): Trie<V> {
   return leafOf(new Map<string, V>(), () => {});
 }

@@ -59,6 +59,8 @@ export interface Snapshot {
   catalogDigest(repository: ObjectKey): Digest | undefined;
   vm(key: ObjectKey): VmRow | undefined;
   vms(): Iterable<readonly [ObjectKey, VmRow]>;
+  /** The same in groups: a reader's next revision has the very same map where nothing in it changed. */
+  vmGroups(): Iterable<ReadonlyMap<ObjectKey, VmRow>>;
   ruleSet(digest: Digest): RuleSet | undefined;
 }
 

@@ -47,6 +47,7 @@ export function snapshotOf(draft: RevisionDraft): Snapshot {
     catalogDigest: (repository) => (rows.has(repository) ? index : undefined),
     vm: (key) => vms[key],
     vms: () => Object.entries(vms),
+    vmGroups: () => [new Map(Object.entries(vms))],
     ruleSet: (digest) => ruleSets[digest],
   };
 }

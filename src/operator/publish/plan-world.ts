@@ -96,6 +96,7 @@ const emptySnapshot: Snapshot = {
   catalogDigest: () => undefined,
   vm: () => undefined,
   vms: () => [],
+  vmGroups: () => [],
   ruleSet: () => undefined,
 };
 
@@ -108,6 +109,7 @@ function snapshotOf(draft: Draft): Snapshot {
     entries: (repository) => present<ContentPath, Entry>(entries.get(repository) ?? new Map()),
     vm: (key) => draft.vm(key),
     vms: () => present<ObjectKey, VmRow>(vms),
+    vmGroups: () => [new Map(present<ObjectKey, VmRow>(vms))],
     ruleSet: (digest) => ruleSets.get(digest),
   };
 }
