@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { load } from 'js-yaml';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { runOperator } from '../../../src/cli/operator.ts';
 import { conditionOf } from '../../../src/core/conditions.ts';
 import { createLog } from '../../../src/lib/log.ts';
@@ -30,6 +30,9 @@ interface Line {
   readonly msg: string;
   readonly [field: string]: unknown;
 }
+
+// A watch of a kind that is not served looks again after 30 s at most, and some tests wait for two of them.
+vi.setConfig({ testTimeout: 150_000 });
 
 const stack = new AsyncDisposableStack();
 let server: ApiServer;
