@@ -227,8 +227,7 @@ describe('the mission', () => {
   });
 
   test('deleting the fleet removes exactly what was ours', async () => {
-    // After the outage kube-controller-manager waits out its own back-off before it looks at the namespace.
-    await kubectl(['delete', '--timeout=170s', '--ignore-not-found', '-f', '-'], fleetManifests(http));
+    await kubectl(['delete', '--timeout=60s', '--ignore-not-found', '-f', '-'], fleetManifests(http));
     expect(await kubectl(['get', 'namespace', 'fleet', '--ignore-not-found'])).toBe('');
 
     const { datastore } = installation;

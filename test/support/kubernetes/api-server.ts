@@ -48,7 +48,7 @@ export interface ApiServer extends Cluster, AsyncDisposable {
 }
 
 /** What controllers a namespaced operator meets in every cluster. */
-const controllers = [
+const controllersNeeded = [
   'clusterrole-aggregation-controller',
   'garbage-collector-controller',
   'namespace-controller',
@@ -119,7 +119,12 @@ async function start(
   const kubeconfig = join(folder, 'kubeconfig');
   const caFile = join(folder, 'certificates', 'apiserver.crt');
   await writeFile(kubeconfig, kubeconfigOf(url, caFile, tokens.admin));
-  if (options.controllers === true) programs.push(await startControllers(folder, kubeconfig));
+  const control = async () => {
+    const program = await startControllers(folder, kubeconfig);
+    programs.push(program);
+    return program;
+  };
+  let controllers = options.controllers === true ? await control() : undefined;
 
   return {
     url,
@@ -135,6 +140,10 @@ async function start(
     async restart() {
       await server.kill();
       server = await serve();
+      if (controllers === undefined) return;
+      // After a long outage they would wait out a back-off of up to a minute.
+      await controllers.kill();
+      controllers = await control();
     },
     stop,
     [Symbol.asyncDispose]: stop,
@@ -213,7 +222,7 @@ async function startServer(
 async function startControllers(folder: string, kubeconfig: string): Promise<LeashedProgram> {
   const args = [
     `--kubeconfig=${kubeconfig}`,
-    `--controllers=${controllers.join(',')}`,
+    `--controllers=${controllersNeeded.join(',')}`,
     `--root-ca-file=${join(folder, 'certificates', 'apiserver.crt')}`,
     '--leader-elect=false',
     '--secure-port=0',
