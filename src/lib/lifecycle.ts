@@ -30,6 +30,14 @@ export function createBreath(longest = 15): () => Promise<void> | undefined {
   };
 }
 
+/** Carries out work that says where it may be interrupted, and lets timers and sockets have their turn there. */
+export async function unhurried<T>(work: Generator<void, T>): Promise<T> {
+  const breathe = createBreath();
+  let step = work.next();
+  for (; step.done !== true; step = work.next()) await breathe();
+  return step.value;
+}
+
 /**
  * Ends this process now, with that exit code, whatever hangs in it. An ordinary exit waits for system calls that other
  * threads are in, and a file system that does not answer never lets them go; a first process of a container cannot be killed

@@ -17,12 +17,15 @@ export interface Next {
   readonly objects: ReadonlyMap<Digest, string>;
 }
 
-/** Pure. Throws `Internal` for a change that contradicts itself: a fault of the program, never of a user. */
-export function applyChange(before: Parts, change: StoreChange): Next {
+/**
+ * Pure; may be interrupted, since 10,000 rows take longer than anybody should wait for a turn. Throws `Internal` for a change
+ * that contradicts itself: a fault of the program, never of a user.
+ */
+export function* applyChange(before: Parts, change: StoreChange): Generator<void, Next> {
   const objects = new Map<Digest, string>();
   const emit = ({ digest, text }: StoredObject) => void objects.set(digest, text);
-  const repositories = changeRepositories(before.repositories, change, emit);
-  const vms = changed(before.vms, change.vms, emit);
+  const repositories = yield* changeRepositories(before.repositories, change, emit);
+  const vms = yield* changed(before.vms, change.vms, emit);
   const ruleSets = changeRuleSets(before, change, emit);
   return named({ repositories, vms, ruleSets }, objects);
 }
@@ -56,11 +59,11 @@ function indexObject(parts: Parts): StoredObject {
 
 type Emit = (object: StoredObject) => void;
 
-function changeRepositories(
+function* changeRepositories(
   before: ReadonlyMap<ObjectKey, RepositoryPart>,
   change: StoreChange,
   emit: Emit,
-): ReadonlyMap<ObjectKey, RepositoryPart> {
+): Generator<void, ReadonlyMap<ObjectKey, RepositoryPart>> {
   const repositories = new Map(before);
   for (const [key, row] of change.repositories) {
     if (row === undefined) {
@@ -75,19 +78,19 @@ function changeRepositories(
     const part = repositories.get(key);
     if (part === undefined)
       throw new GuestStoreError('Internal', `change names entries of repository ${key}, which is not there`);
-    repositories.set(key, changeCatalog(part, entries, emit));
+    repositories.set(key, yield* changeCatalog(part, entries, emit));
   }
   return repositories;
 }
 
-function changeCatalog(
+function* changeCatalog(
   part: RepositoryPart,
   entries: ReadonlyMap<string, Entry | undefined>,
   emit: Emit,
-): RepositoryPart {
+): Generator<void, RepositoryPart> {
   let { bytes } = part;
   for (const [path, entry] of entries) bytes += sizeOf(entry) - sizeOf(find(part.catalog, path));
-  return { row: part.row, catalog: changed(part.catalog, entries, emit), bytes };
+  return { row: part.row, catalog: yield* changed(part.catalog, entries, emit), bytes };
 }
 
 function sizeOf(entry: Entry | undefined): number {

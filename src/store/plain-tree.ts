@@ -5,6 +5,7 @@ import { type ContentPath, parseContentPath } from '../core/content-path.ts';
 import type { Digest } from '../core/digest.ts';
 import { compareKeys, type ObjectKey } from '../core/names.ts';
 import { errnoOf, GuestStoreError } from '../lib/errors.ts';
+import { unhurried } from '../lib/lifecycle.ts';
 import { canonicalJson } from './canonical.ts';
 import { replaceQuickly, syncAll } from './durable.ts';
 import { storeFailure } from './failure.ts';
@@ -83,7 +84,7 @@ export async function applyTree(
   mayBeOurs: MayBeOurs,
   fence: () => void,
 ): Promise<TreeState> {
-  const plan = asItLies(planTree(before, after), state, after);
+  const plan = asItLies(await unhurried(planTree(before, after)), state, after);
   if (plan.writes.length === 0 && plan.removals.length === 0 && state.seq === seq) return state;
 
   const touched = new Set<string>();

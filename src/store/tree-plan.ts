@@ -40,7 +40,7 @@ export function plainRoot(row: RepositoryRow | undefined): string | undefined {
 }
 
 /** `before` undefined: nothing was ever written. */
-export function planTree(before: Parts | undefined, after: Parts): TreePlan {
+export function* planTree(before: Parts | undefined, after: Parts): Generator<void, TreePlan> {
   const removals: Removal[] = [];
   const writes: Write[] = [];
   const roots = new Set<string>();
@@ -51,22 +51,23 @@ export function planTree(before: Parts | undefined, after: Parts): TreePlan {
     const oldRoot = plainRoot(old?.row);
     const root = plainRoot(now?.row);
     if (root !== undefined) roots.add(root);
-    if (oldRoot === root) change(repository, root, old, now);
+    if (oldRoot === root) yield* change(repository, root, old, now);
     else {
-      change(repository, oldRoot, old, undefined);
-      change(repository, root, undefined, now);
+      yield* change(repository, oldRoot, old, undefined);
+      yield* change(repository, root, undefined, now);
     }
   }
   return { removals, writes, roots };
 
-  function change(
+  function* change(
     repository: ObjectKey,
     root: string | undefined,
     old: RepositoryPart | undefined,
     now: RepositoryPart | undefined,
-  ): void {
+  ): Generator<void> {
     if (root === undefined) return;
     for (const { key, before: entryBefore, after: entryAfter } of differences(old?.catalog, now?.catalog)) {
+      yield;
       const path = key as ContentPath;
       const was = visibleDigest(entryBefore);
       const digest = visibleDigest(entryAfter);

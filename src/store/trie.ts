@@ -90,16 +90,16 @@ export function emptyTrie<V>(): Trie<V> {
 
 /**
  * The trie with the changes made: undefined removes. The very same object when they change nothing. `emit` is given each
- * object that the old trie did not hold.
+ * object that the old trie did not hold. May be interrupted after each.
  */
-export function changed<V extends object>(
+export function* changed<V extends object>(
   trie: Trie<V>,
   changes: ReadonlyMap<string, V | undefined>,
-  emit: (object: StoredObject) => void,
-): Trie<V> {
+  emit: Emit,
+): Generator<void, Trie<V>> {
   if (changes.size === 0) return trie;
   const list = Array.from(changes, ([key, value]) => ({ key, hash: hashOf(key), value }));
-  return changeNode(trie, 0, list, emit) ?? leafOf(new Map<string, V>(), emit);
+  return (yield* changeNode(trie, 0, list, emit)) ?? leafOf(new Map<string, V>(), emit);
 }
 
 interface Change<V> {
@@ -110,21 +110,23 @@ interface Change<V> {
 
 type Emit = (object: StoredObject) => void;
 
+type Changing<V> = Generator<void, Trie<V> | undefined>;
+
 function changeNode<V extends object>(
   node: Trie<V> | undefined,
   depth: number,
   changes: readonly Change<V>[],
   emit: Emit,
-): Trie<V> | undefined {
+): Changing<V> {
   return node?.kind === 'branch' ? changeBranch(node, depth, changes, emit) : changeLeaf(node, depth, changes, emit);
 }
 
-function changeLeaf<V extends object>(
+function* changeLeaf<V extends object>(
   leaf: Leaf<V> | undefined,
   depth: number,
   changes: readonly Change<V>[],
   emit: Emit,
-): Trie<V> | undefined {
+): Changing<V> {
   let entries: Map<string, V> | undefined;
   for (const { key, value } of changes) {
     const old = leaf?.entries.get(key);
@@ -133,22 +135,22 @@ function changeLeaf<V extends object>(
     if (value === undefined) entries.delete(key);
     else entries.set(key, value);
   }
-  return entries === undefined ? leaf : nodeOf(entries, depth, emit);
+  return entries === undefined ? leaf : yield* nodeOf(entries, depth, emit);
 }
 
-function changeBranch<V extends object>(
+function* changeBranch<V extends object>(
   branch: Branch<V>,
   depth: number,
   changes: readonly Change<V>[],
   emit: Emit,
-): Trie<V> | undefined {
+): Changing<V> {
   const children = [...branch.children];
   // A branch that shrinks to a leaf never names the new children: what they would emit is held back until that is known.
   const emitted: StoredObject[] = [];
   for (const [slot, group] of Map.groupBy(changes, ({ hash }) => slotOf(hash, depth)))
-    children[slot] = changeNode(children[slot], depth + 1, group, (object) => emitted.push(object));
+    children[slot] = yield* changeNode(children[slot], depth + 1, group, (object) => emitted.push(object));
   if (children.every((child, slot) => child === branch.children[slot])) return branch;
-  if (sum(children, 'size') <= leafSize) return nodeOf(new Map(children.flatMap(entriesOfChild)), depth, emit);
+  if (sum(children, 'size') <= leafSize) return yield* nodeOf(new Map(children.flatMap(entriesOfChild)), depth, emit);
   for (const object of emitted) emit(object);
   return branchOf(children, emit);
 }
@@ -157,14 +159,13 @@ function entriesOfChild<V>(child: Trie<V> | undefined): (readonly [string, V])[]
   return child === undefined ? [] : [...entriesOf(child)];
 }
 
-function nodeOf<V>(entries: ReadonlyMap<string, V>, depth: number, emit: Emit): Trie<V> | undefined {
+function* nodeOf<V>(entries: ReadonlyMap<string, V>, depth: number, emit: Emit): Changing<V> {
   if (entries.size === 0) return undefined;
+  yield;
   if (entries.size <= leafSize || depth === maxDepth) return leafOf(entries, emit);
   const slots = Map.groupBy(entries, ([key]) => slotOf(hashOf(key), depth));
-  const children = Array.from({ length: fanOut }, (_, slot) => {
-    const group = slots.get(slot);
-    return group === undefined ? undefined : nodeOf(new Map(group), depth + 1, emit);
-  });
+  const children: (Trie<V> | undefined)[] = [];
+  for (let slot = 0; slot < fanOut; slot++) children.push(yield* nodeOf(new Map(slots.get(slot)), depth + 1, emit));
   return branchOf(children, emit);
 }
 
@@ -204,7 +205,7 @@ export function* differences<V extends object>(
     return;
   }
   const old = new Map(entriesOfChild(before));
-  for (const [key, value] of entriesOfChild(after)) {
+  for (const [key, value] of after === undefined ? [] : entriesOf(after)) {
     const was = old.get(key);
     old.delete(key);
     if (was === undefined || !sameRecord(was, value)) yield { key, before: was, after: value };

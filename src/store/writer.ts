@@ -5,7 +5,7 @@ import type { Entry } from '../core/catalog.ts';
 import type { ContentPath } from '../core/content-path.ts';
 import type { Digest } from '../core/digest.ts';
 import { errnoOf, GuestStoreError } from '../lib/errors.ts';
-import { createBreath } from '../lib/lifecycle.ts';
+import { createBreath, unhurried } from '../lib/lifecycle.ts';
 import { createBlobs, throwIfAborted } from './blobs.ts';
 import { applyChange, emptyRevision, type Next, withoutUnused } from './change.ts';
 import { appendCommit, findHighest, type NamedCommit, readCommit, refuseSuperseded, writeHead } from './commits.ts';
@@ -111,7 +111,7 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
     throwIfAborted(signal);
     await confirmIdentity(layout, identity);
     await heedSuperseded(() => refuseSuperseded(layout, standing.highest));
-    const next = applyChange(standing.parts, change);
+    const next = await unhurried(applyChange(standing.parts, change));
     if (next.index === standing.commit.index) {
       await settle();
       await catchUp();
@@ -176,7 +176,7 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
     fence();
     await reserve.spend(async () => writeHead(layout, standing.commit.seq));
     unsynced = false;
-    reserve.hold(settingsBytes(standing.parts));
+    await reserve.hold(settingsBytes(standing.parts));
   }
 
   /** Each blob that the change names must be here: the commit promises them. */
@@ -219,7 +219,7 @@ export async function createStoreWriter(options: StoreWriterOptions): Promise<St
       if (thrown === superseded) throw thrown;
       treeTrouble = storeFailure(thrown, 'write', 'the plain trees');
     }
-    reserve.hold(settingsBytes(standing.parts));
+    await reserve.hold(settingsBytes(standing.parts));
   }
 
   async function partsAt(seq: number): Promise<Parts | undefined> {
