@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
 import { errnoOf, GuestStoreError } from '../lib/errors.ts';
 import type { Layout } from './layout.ts';
 
@@ -16,7 +16,7 @@ const slack = 128 * 1024;
  */
 export interface Reserve {
   /** Takes 1 MiB and twice `settings` bytes, or as much of it as there is. Never throws: having less is not a failure yet. */
-  hold(settings: number): void;
+  hold(settings: number): Promise<void>;
   /** Runs a task; when it fails for want of space, gives the reserve up and runs it once more. */
   spend<T>(task: () => Promise<T>): Promise<T>;
 }
@@ -25,47 +25,62 @@ export function createReserve(layout: Layout): Reserve {
   let wanted = 0;
   let held = statSync(layout.reserve, { throwIfNoEntry: false })?.size ?? 0;
 
+  /** The file is changed by one at a time. */
+  let turn: Promise<void> = Promise.resolve();
+
+  function inTurn(step: () => Promise<void>): Promise<void> {
+    const next = turn.then(step);
+    turn = next.catch(() => {});
+    return next;
+  }
+
+  async function refill(): Promise<void> {
+    if (held < wanted) held = await grow(layout.reserve, held, wanted);
+  }
+
+  async function giveUp(): Promise<void> {
+    await rm(layout.reserve, { force: true });
+    held = 0;
+  }
+
   return {
     hold(settings) {
       wanted = Math.ceil((mebibyte + 2 * settings) / step) * step;
-      if (held < wanted) held = grow(layout.reserve, held, wanted);
+      return held < wanted ? inTurn(refill) : Promise.resolve();
     },
     async spend(task) {
       try {
         return await task();
       } catch (thrown) {
+        // What is being taken now may be given up too.
+        await turn;
         if (held === 0 || !isFull(thrown)) throw thrown;
       }
-      await rm(layout.reserve, { force: true });
-      held = 0;
+      await inTurn(giveUp);
       try {
         return await task();
       } finally {
         // At once, or content would take what is left of it.
-        held = grow(layout.reserve, 0, wanted);
+        await inTurn(refill);
       }
     },
   };
 }
 
 /** Random bytes, since a file system that compresses would take no space for zeros. Returns how long the file is now. */
-function grow(path: string, from: number, to: number): number {
+async function grow(path: string, from: number, to: number): Promise<number> {
   let length = from;
   try {
-    const file = openSync(path, 'a', 0o600);
+    await using file = await open(path, 'a', 0o600);
     try {
-      try {
-        for (const block = randomBytes(mebibyte); length < to; )
-          length += writeSync(file, block, 0, Math.min(mebibyte, to - length));
-      } catch (thrown) {
-        length = Math.max(0, length - slack);
-        ftruncateSync(file, length);
-        throw thrown;
-      }
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
+      for (const block = randomBytes(mebibyte); length < to; )
+        length += (await file.write(block, 0, Math.min(mebibyte, to - length))).bytesWritten;
+    } catch (thrown) {
+      length = Math.max(0, length - slack);
+      await file.truncate(length);
+      throw thrown;
     }
+    await file.sync();
   } catch {
     // The file system is full: what could be taken is held, the rest is tried again after the next commit.
   }
