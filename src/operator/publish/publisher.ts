@@ -1,10 +1,11 @@
 import type { ObjectKey } from '../../core/names.ts';
 import { type Failure, failureOf, type ItemOutcome, type Outcome } from '../../core/outcome.ts';
 import { asGuestStoreError } from '../../lib/errors.ts';
+import { createBreath } from '../../lib/lifecycle.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Snapshot, StoreWriter } from '../../store/types.ts';
 import type { Rounds } from '../rounds.ts';
-import type { DeclaredKind, ObservedKind, World } from '../types.ts';
+import type { DeclaredKind, ObservedKind, Policy, World } from '../types.ts';
 import { createAddresses } from './addresses.ts';
 import { createAppliedPolicies } from './applied-policies.ts';
 import { createChanges, type Dirty } from './changes.ts';
@@ -165,13 +166,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
     addHeldBack(work, dirty, failures, { repositories, items, vms });
     const end = ends(snapshotsOf(writers), failures);
-    record(outcomes.repositories, dirty.repositories, repositories, (key, outcome) => {
+    await record(outcomes.repositories, dirty.repositories, repositories, (key, outcome) => {
       const name = work.world.repositories.get(key)?.spec.datastore ?? '';
       const lagging = outcome.failure ?? treeFailure(writers.get(name));
       const changed = drafts.get(name)?.change.repositories.has(key);
       return end(name, { ...outcome, failure: lagging }, outcomes.repositories.get(key), changed, holdsRepository(key));
     });
-    record(outcomes.items, [...dirty.items, ...items.keys()], items, (key, outcome) => {
+    await record(outcomes.items, [...dirty.items, ...items.keys()], items, (key, outcome) => {
       const claim = ledger.claimOf(key);
       const changed = claim && drafts.get(claim.datastore)?.change.entries.get(claim.repository)?.has(claim.path);
       const failure = outcome.failure ?? (claim && blockedFailure(writers.get(claim.datastore), claim));
@@ -182,7 +183,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     // What keeps a VM from being programmed is its policies' trouble too, and so is that it is over.
     const troubled = () => [...dirty.vms, ...vms.keys()].filter((key) => spoils(outcomes.vms.get(key)?.failure));
     const spoiled = troubled();
-    record(outcomes.vms, [...dirty.vms, ...vms.keys()], vms, (key, outcome) => {
+    await record(outcomes.vms, [...dirty.vms, ...vms.keys()], vms, (key, outcome) => {
       const [name = [...writers.keys()][0] ?? ''] = ledger.datastoresOf(key);
       return end(
         name,
@@ -193,7 +194,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
       );
     });
     const concerned = new Set([...spoiled, ...troubled()]);
-    recordPolicies(work.world, dirty, [...concerned].flatMap(selected.policiesOf));
+    const policies = await recordPolicies(work.world, dirty, [...concerned].flatMap(selected.policiesOf));
+    // In one moment, so that what changed together is one batch.
+    for (const { kind, key } of policies) onOutcome(kind, key);
     tell(dirty, items.keys(), vms.keys(), drafts.values());
     recordDatastores(work, dirty);
     if (failures.size > 0) changes.restore(dirty);
@@ -263,15 +266,21 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const named = [...dirty.repositories].flatMap((key) => work.world.repositories.get(key)?.spec.datastore ?? []);
     const names = new Set([...dirty.datastores, ...changed, ...named]);
     const fresh = passDatastores(work, names, outcomes.repositories);
-    record(outcomes.datastores, names, fresh, (_, outcome) => outcome);
-    for (const name of names) onOutcome('GuestStoreDatastore', name);
+    for (const name of names) {
+      const outcome = fresh.get(name);
+      if (outcome === undefined) outcomes.datastores.delete(name);
+      else outcomes.datastores.set(name, outcome);
+      onOutcome('GuestStoreDatastore', name);
+    }
   }
 
-  function recordPolicies(
+  /** Returns all that were looked at. */
+  async function recordPolicies(
     { policies, clusterPolicies }: World,
     dirty: Dirty,
     concerned: ReturnType<Selected['policiesOf']>,
-  ): void {
+  ): Promise<readonly { readonly kind: Policy['kind']; readonly key: ObjectKey }[]> {
+    const recorded: { readonly kind: Policy['kind']; readonly key: ObjectKey }[] = [];
     const changed = [...selected.takeChanged(), ...concerned];
     for (const [kind, all, known] of [
       ['VMAccessPolicy', policies, outcomes.policies],
@@ -280,7 +289,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const touched = kind === 'VMAccessPolicy' ? dirty.policies : dirty.clusterPolicies;
       const keys = new Set([...touched, ...changed.filter((one) => one.kind === kind).map(({ key }) => key)]);
       const fresh = passPolicies(all, kind, keys, selected, outcomes.vms);
-      record(known, keys, fresh, (key, outcome) => {
+      await record(known, keys, fresh, (key, outcome) => {
         const before = known.get(key);
         const own = touched.has(key) || before?.seq === undefined;
         const policy = all.get(key);
@@ -292,8 +301,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
         const seq = vms.reduce((latest, vm) => Math.max(latest, vm.seq ?? 0), 0);
         return { ...outcome, seq, inherited: vms.every(({ inherited }) => inherited) };
       });
-      for (const key of keys) onOutcome(kind, key);
+      for (const key of keys) recorded.push({ kind, key });
     }
+    return recorded;
   }
 
   /** Names every object whose status may differ now. */
@@ -400,16 +410,19 @@ function ends(published: ReadonlyMap<string, Snapshot>, failures: ReadonlyMap<st
   };
 }
 
-function record<One extends Outcome>(
+/** Whoever looks meanwhile sees old outcomes beside new ones: all that may differ is told again in the end. */
+async function record<One extends Outcome>(
   known: Map<ObjectKey, One>,
   keys: Iterable<ObjectKey>,
   fresh: ReadonlyMap<ObjectKey, One>,
   end: (key: ObjectKey, outcome: One) => One,
-): void {
+): Promise<void> {
+  const breathe = createBreath();
   for (const key of new Set(keys)) {
     const outcome = fresh.get(key);
     if (outcome === undefined) known.delete(key);
     else known.set(key, end(key, outcome));
+    await breathe();
   }
 }
 
