@@ -110,17 +110,17 @@ describe('two operators', () => {
       const response = await fetch(`http://${metrics}/readyz`);
       return { status: response.status, text: await response.text() };
     };
-    await eventually(async () => ((await readyz()).status === 200 ? true : undefined));
+    await eventually(async () => ((await readyz()).status === 200 ? true : undefined), patience);
     const binding = await installation.kubectl([...inSystem, 'get', 'rolebinding/gueststore-operator', '-o', 'json']);
     await installation.kubectl([...inSystem, 'delete', 'rolebinding/gueststore-operator']);
     const refused = await eventually(async () => {
       const answer = await readyz();
       return answer.status === 503 ? answer : undefined;
-    });
+    }, patience);
     expect(refused.text).toMatch(/lease failed: this process may not stand for it: .*cannot get resource "leases"/);
     const { resourceVersion: _, uid: __, ...metadata } = JSON.parse(binding).metadata;
     await post({ ...JSON.parse(binding), metadata });
-    await eventually(async () => ((await readyz()).status === 200 ? true : undefined));
+    await eventually(async () => ((await readyz()).status === 200 ? true : undefined), patience);
     expect(program.lines('cannot stand for the lease')).toHaveLength(1);
     expect(program.lines('standing for the lease again')).toHaveLength(1);
   });
