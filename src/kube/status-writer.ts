@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isApiError } from './api-error.ts';
+import { ApiError, isApiError } from './api-error.ts';
 import type { Client, StatusOf } from './client.ts';
 import type { Condition, KubeObject, Stored } from './objects.ts';
 import type { Resource } from './resource.ts';
@@ -44,6 +44,8 @@ interface Written {
 export function createStatusWriter<T extends WithStatus>(options: StatusWriterOptions<T>): StatusWriter<T> {
   const { client, resource, fieldManager, now } = options;
   const lastWritten = new Map<string, Written>();
+  /** Objects of which nobody knows whether the last write arrived: its answer was lost. */
+  const unsure = new Set<string>();
 
   function needed(object: Stored<T>, status: unknown): boolean {
     const written = lastWritten.get(object.metadata.uid);
@@ -58,10 +60,20 @@ export function createStatusWriter<T extends WithStatus>(options: StatusWriterOp
   /** The object as it is, or as the cache has it where nobody else can have written it; undefined when it is gone. */
   async function current(cached: Stored<T>, signal: AbortSignal): Promise<Stored<T> | undefined> {
     const { namespace, name, uid } = cached.metadata;
-    if (lastWritten.has(uid) || options.mayLag?.() !== true) return cached;
+    if (!unsure.has(uid) && (lastWritten.has(uid) || options.mayLag?.() !== true)) return cached;
     // A list of one, for which the right to list is enough.
     const { items } = await client.list(resource, { namespace, fieldSelector: `metadata.name=${name}`, signal });
     return items.find(({ metadata }) => metadata.uid === uid);
+  }
+
+  function remember(uid: string, status: unknown, written: object, seenVersion: string): void {
+    lastWritten.set(uid, { status, conditions: conditionsOf(written), seenVersion });
+    unsure.delete(uid);
+  }
+
+  function forget(uid: string): void {
+    lastWritten.delete(uid);
+    unsure.delete(uid);
   }
 
   return {
@@ -69,8 +81,12 @@ export function createStatusWriter<T extends WithStatus>(options: StatusWriterOp
       const desired = plain(status);
       if (!needed(cached, desired)) return false;
       const object = await current(cached, signal);
-      if (object === undefined || !needed(object, desired)) return false;
+      if (object === undefined) return false;
       const { namespace, name, uid, resourceVersion } = object.metadata;
+      if (isDeepStrictEqual(plain(object.status), desired)) {
+        remember(uid, desired, object.status ?? {}, cached.metadata.resourceVersion);
+        return false;
+      }
       const before = newest(lastWritten.get(uid)?.conditions ?? [], object.status?.conditions ?? []);
       const body = withTransitionTimes(status, before, now);
       try {
@@ -82,18 +98,26 @@ export function createStatusWriter<T extends WithStatus>(options: StatusWriterOp
         });
         // A successor of the same name has got it: its own run, for which this is no write of ours, puts that right.
         if (answer.metadata.uid !== uid) return true;
-        lastWritten.set(uid, { status: desired, conditions: conditionsOf(body), seenVersion: resourceVersion });
+        remember(uid, desired, body, resourceVersion);
         options.wrote?.(answer);
         return true;
       } catch (error) {
         // Deleted meanwhile.
-        if (!isApiError(error, 'NotFound')) throw error;
-        lastWritten.delete(uid);
-        return false;
+        if (isApiError(error, 'NotFound')) {
+          forget(uid);
+          return false;
+        }
+        if (!isRefusal(error)) unsure.add(uid);
+        throw error;
       }
     },
-    forget: (uid) => void lastWritten.delete(uid),
+    forget,
   };
+}
+
+/** The server has answered, and has not done it. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ApiError && error.status >= 400 && error.status < 500;
 }
 
 /** As JSON carries it, without the times: what two statuses are compared by. */

@@ -4,6 +4,7 @@ import type { Stored } from '../../../src/kube/objects.ts';
 import { createStatusWriter, type StatusWriter } from '../../../src/kube/status-writer.ts';
 import { auditLog, type Cluster } from '../../support/kubernetes/api-server.ts';
 import { clientFor } from '../../support/kubernetes/clients.ts';
+import { createHttpProxy } from '../../support/kubernetes/http-proxy.ts';
 import { bareCluster, createNamespace } from '../../support/kubernetes/shared-cluster.ts';
 import { installWidgets, type Widget, widgets } from '../../support/kubernetes/widgets.ts';
 
@@ -106,6 +107,27 @@ test('a leader whose cache does not show yet what the last one wrote looks befor
   const successor = await create(space.name);
   expect(await taking().write(created, statusOf('False', 'of the one before'), signal)).toBe(false);
   expect((await client.get(widgets, successor.metadata)).status?.conditions).toBeUndefined();
+});
+
+test('after a write whose answer was lost it looks what became of it', async () => {
+  await using space = await createNamespace(cluster);
+  const created = await create(space.name);
+  await using proxy = await createHttpProxy(cluster);
+  await using through = clientFor(cluster, { url: proxy.url });
+  let time = '2026-01-01T00:00:00Z';
+  const now = () => new Date(time);
+  const writer = createStatusWriter({ client: through, resource: widgets, fieldManager: 'tests', now });
+  proxy.fault = (_url, method) => (method === 'PATCH' ? { type: 'edit', edit: () => undefined } : undefined);
+  await expect(writer.write(created, statusOf('True', 'fine'), AbortSignal.timeout(2_000))).rejects.toThrow();
+  proxy.fault = () => undefined;
+  time = '2026-01-01T00:00:10Z';
+  // `created` is what a cache without news goes on showing.
+  expect(await writer.write(created, statusOf('True', 'fine'), signal)).toBe(false);
+  expect(await writer.write(created, statusOf('True', 'fine, and more'), signal)).toBe(true);
+  expect((await client.get(widgets, created.metadata)).status).toMatchObject({
+    note: 'fine, and more',
+    conditions: [{ lastTransitionTime: '2026-01-01T00:00:00Z' }],
+  });
 });
 
 test('a transition time changes with the status of its condition, and with nothing else', async () => {
