@@ -99,8 +99,8 @@ test('a list says whether all is well, and if not why', async () => {
   const patch = JSON.stringify({ status: { observedGeneration: 1, conditions: [condition] } });
   await kubectl(cluster, ['patch', 'gsitem', 'motd', ...at, '--subresource=status', '--type=merge', '--patch', patch]);
   const [columns, row] = (await kubectl(cluster, ['get', 'contentitems', ...at])).split('\n');
-  expect(columns?.split(/ +/)).toEqual(['NAME', 'PATH', 'READY', 'REASON', 'SIZE', 'AGE']);
-  expect(row).toMatch(/^motd +\/motd +False +RepositoryNotFound /);
+  expect(columns?.split(/ +/)).toEqual(['NAME', 'READY', 'REASON', 'PATH', 'SIZE', 'AGE']);
+  expect(row).toMatch(/^motd +False +RepositoryNotFound +\/motd /);
   expect(await kubectl(cluster, ['get', 'gueststore', ...at, '--output=wide'])).toContain('there is no repository');
 });
 
