@@ -3,7 +3,7 @@ import { GuestStoreError, messageOf } from '../lib/errors.ts';
 import type { Counter, Metrics } from '../lib/metrics.ts';
 import type { Access, Credentials } from './access.ts';
 import { ApiError, parseStatus } from './api-error.ts';
-import { guarded } from './fence.ts';
+import { guarded } from './guarded.ts';
 import { createOutageWatch } from './outage.ts';
 import { systemTimers, type Timers, wait } from './timers.ts';
 
