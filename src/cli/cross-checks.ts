@@ -9,7 +9,7 @@ import type {
   Resource,
 } from '../api/resources.generated.ts';
 import { boundsOf, useRefusal } from '../core/bounds.ts';
-import { compareKeys, keyOf, type ObjectKey } from '../core/names.ts';
+import { compareKeys, keyNamedBy, keyOf, type ObjectKey } from '../core/names.ts';
 import { ownRepository, referRepository } from '../core/permitted.ts';
 import type { Labels } from '../core/selector.ts';
 import { createAddressGuard, resolveBySystem } from '../sources/http-address.ts';
@@ -136,9 +136,7 @@ function* egressTrouble(
 ): Iterable<CrossFinding> {
   const { metadata, spec } = resource;
   const url = URL.parse(spec.source.http?.url ?? '');
-  const repository = repositories.get(
-    `${spec.repositoryRef.namespace ?? metadata.namespace}/${spec.repositoryRef.name}`,
-  );
+  const repository = repositories.get(keyNamedBy(spec.repositoryRef, metadata.namespace));
   if (url === null || repository === undefined) return;
   const bounds = boundsOf(repository.spec.datastore, metadata.namespace, datastores, namespaces);
   const egress = 'reason' in bounds ? undefined : bounds.egress;
@@ -203,7 +201,7 @@ function* pathConflicts(items: readonly Declared<ContentItem>[]): Iterable<Cross
   const claims = new Map<string, Declared<ContentItem>>();
   for (const item of items) {
     const { metadata, spec } = item.resource;
-    const claim = `${spec.repositoryRef.namespace ?? metadata.namespace}/${spec.repositoryRef.name} ${spec.path}`;
+    const claim = `${keyNamedBy(spec.repositoryRef, metadata.namespace)} ${spec.path}`;
     const holder = claims.get(claim);
     if (holder === undefined) claims.set(claim, item);
     else if (!sameObject(item, holder)) {

@@ -12,6 +12,14 @@ export function keyOf(object: { readonly namespace?: string | undefined; readonl
   return object.namespace === undefined ? object.name : `${object.namespace}/${object.name}`;
 }
 
+/** The object that a reference from namespace `from` names: in that namespace, unless it says another. */
+export function keyNamedBy(
+  reference: { readonly name: string; readonly namespace?: string | undefined },
+  from: string,
+): ObjectKey {
+  return `${reference.namespace ?? from}/${reference.name}`;
+}
+
 /** Order of claims and of rules: plain byte order of `namespace/name`, the same everywhere and for ever. */
 export function compareKeys(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;

@@ -1,5 +1,5 @@
 import type { GuestStoreRepository } from '../api/resources.generated.ts';
-import type { ObjectKey } from './names.ts';
+import { keyNamedBy, type ObjectKey } from './names.ts';
 import type { Failure } from './outcome.ts';
 import { type Labels, labelsOfNamespace, selects } from './selector.ts';
 
@@ -20,7 +20,7 @@ export function referRepository(
   namespaces: ReadonlyMap<string, Labels>,
 ): Referred {
   const namespace = reference.namespace ?? from;
-  const key = `${namespace}/${reference.name}`;
+  const key = keyNamedBy(reference, from);
   const repository = repositories.get(key);
   if (namespace !== from && !(repository !== undefined && allows(repository, from, who, namespaces))) {
     return failed(

@@ -1,6 +1,6 @@
 import type { ContentItem, GuestStoreRepository, GuestVM } from '../api/resources.generated.ts';
 import { namespaceOf } from './bounds.ts';
-import { compareKeys, type ObjectKey } from './names.ts';
+import { compareKeys, keyNamedBy, type ObjectKey } from './names.ts';
 import type { Failure } from './outcome.ts';
 import { ownRepository, referRepository } from './permitted.ts';
 import type { Labels } from './selector.ts';
@@ -34,7 +34,7 @@ export function referrersOf(
   if (keys.size === 0) return found;
   for (const [key, { metadata, spec }] of items) {
     const { namespace, deletionTimestamp } = metadata;
-    if (deletionTimestamp !== undefined || !keys.has(namedBy(spec.repositoryRef, namespace))) continue;
+    if (deletionTimestamp !== undefined || !keys.has(keyNamedBy(spec.repositoryRef, namespace))) continue;
     const referred = referRepository(spec.repositoryRef, namespace, 'items', repositories, namespaces);
     if ('key' in referred) found.get(referred.key)?.items.push(key);
   }
@@ -42,7 +42,8 @@ export function referrersOf(
   for (const [key, { metadata, spec }] of vms) {
     const { namespace, deletionTimestamp } = metadata;
     const { repositoryRef } = spec;
-    const near = repositoryRef === undefined ? concerned.has(namespace) : keys.has(namedBy(repositoryRef, namespace));
+    const near =
+      repositoryRef === undefined ? concerned.has(namespace) : keys.has(keyNamedBy(repositoryRef, namespace));
     if (deletionTimestamp !== undefined || !near) continue;
     const referred =
       repositoryRef === undefined
@@ -75,11 +76,4 @@ export function referencesExist(repository: ObjectKey, { items, vms }: Referrers
     message: `To be deleted, and kept in use while it is referred to: by ${list}. Delete those, or let them name another repository${tighten}; then it goes by itself.`,
     terminal: false,
   };
-}
-
-function namedBy(
-  reference: { readonly name: string; readonly namespace?: string | undefined },
-  from: string,
-): ObjectKey {
-  return `${reference.namespace ?? from}/${reference.name}`;
 }

@@ -1,6 +1,6 @@
 import type { ContentItem, GuestVM } from '../../api/resources.generated.ts';
 import { namespaceOf } from '../../core/bounds.ts';
-import type { ObjectKey } from '../../core/names.ts';
+import { keyNamedBy, type ObjectKey } from '../../core/names.ts';
 import type { StoreWriter } from '../../store/types.ts';
 import type { DeclaredKind, ObservedKind, Policy, World } from '../types.ts';
 import type { Ledger } from './ledger.ts';
@@ -135,7 +135,7 @@ function itemDepends(
   const { configMapKeyRef, secretKeyRef } = spec.source;
   return (
     namespaces.has(namespace) ||
-    repositories.has(`${spec.repositoryRef.namespace ?? namespace}/${spec.repositoryRef.name}`) ||
+    repositories.has(keyNamedBy(spec.repositoryRef, namespace)) ||
     (configMapKeyRef !== undefined && configMaps.has(`${namespace}/${configMapKeyRef.name}`)) ||
     (secretKeyRef !== undefined && secrets.has(`${namespace}/${secretKeyRef.name}`))
   );
